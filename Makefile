@@ -1,0 +1,61 @@
+# vpngw. `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@2026.1
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BENCH       ?=
+FUZZTIME    ?= 1m
+
+# What the tests run beside Go: a C compiler for the race detector, namespaces, traffic, second readers.
+TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark
+BENCH_PACKAGES = iproute2 iperf3 ethtool
+
+.PHONY: help build demo test bench fuzz check schema test-packages bench-packages clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+build: ## bin/vpngw, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vpngw ./cmd/vpngw
+
+demo: build ## two sites, two gateways, real traffic, one screen of results (root)
+	./bin/vpngw demo
+
+test: test-packages check ## formatting, vet, staticcheck, all tests (root for those in namespaces)
+	$(GO) test -race $$($(GO) list ./... | grep -v /integration)
+	$(GO) test -timeout 9m ./integration/...
+
+check: ## gofmt, go vet, staticcheck
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: bench-packages build ## vpngw beside plain forwarding, wireguard-go and Tailscale's fork (root); BENCH='-rounds 5' for more
+	$(GO) run ./integration/bench -o out/bench.json $(BENCH)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; done
+
+schema: ## configs/schema.json from the table of keys
+	$(GO) generate ./configs
+
+clean: ## removes what was built
+	rm -rf bin out
+
+# Installs what is missing of the Debian packages $(1), as root; else says what to install.
+define need
+	@missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 0; fi; \
+	echo "installing:$$missing"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+
+test-packages:
+	$(call need,$(TEST_PACKAGES))
+
+bench-packages:
+	$(call need,$(BENCH_PACKAGES))

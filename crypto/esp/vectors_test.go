@@ -1,0 +1,143 @@
+package esp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+)
+
+// vectors are whole ESP packets of public documents: draft-mcgrew-gcm-test-01
+// (all of its AES-128 and AES-256 cases) and RFC 7634 Appendix A. nonce is
+// salt ‖ IV, aad SPI ‖ sequence number, plaintext includes the ESP trailer,
+// sealed is ciphertext ‖ ICV.
+var vectors = []struct {
+	name                               string
+	suite                              Suite
+	key, nonce, aad, plaintext, sealed string
+}{
+	{"mcgrew 1, ESN", AES128GCM, "4c80cdefbb5d10da906ac73c3613a634", "2e443b684956ed7e3b244cfe", "000043218765432100000000",
+		`45000048699a000080114db7c0a80102c0a801010a9bf15638d3010000010000
+		 00000000045f736970045f756470037369700963796265726369747902646b00
+		 0021000101020201`,
+		`fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34
+		 cfa2436f14a3f3cf65925bf1f4a13c5d15b21e1884f5ff6247aeabb786b93bce
+		 61bc17d768fd9732 459018148f6cbe722fd04796562dfdb4`},
+	{"mcgrew 2", AES128GCM, "feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", "0000a5f80000000a",
+		`4500003e698f000080114dccc0a80102c0a801010a980035002a2343b2d00100
+		 0001000000000000037369700963796265726369747902646b00000100010001`,
+		`deb22cd9b07c72c16e3a65beeb8df304a5a5897d33ae530f1ba76d5d114d2a5c
+		 3de81827c10e9a4f51330d0eec416642cfbb85a5b47e48a4ec3b9ba95d918bd1
+		 83b70d3aa8bc6ee4c309e9d85a41ad4a`},
+	{"mcgrew 3", AES256GCM, "abbccddef00112233445566778899aababbccddef00112233445566778899aab", "112233440102030405060708", "4a2cbfe300000002",
+		`4500003069a6400080062690c0a801029389155e0a9e008b2dc57ee000000000
+		 7002400020bf0000020405b40101040201020201`,
+		`ff425c9b724599df7a3bcd510194e00d6a78107f1b0b1cbf06efae9d65a5d763
+		 748a637985771d347f0545659f14e99def842d8e b335f4eecfdbf831824b4c4915956c96`},
+	{"mcgrew 4, SPI 0", AES128GCM, "00000000000000000000000000000000", "000000000000000000000000", "0000000000000001",
+		`4500003c99c500008001cb7a40679318010101010800075c0200440061626364
+		 65666768696a6b6c6d6e6f707172737475767761626364656667686901020201`,
+		`4688daf2f973a392732909c331d56d60f694abaa414b5e7ff5fdcdfff5e9a284
+		 456476492719ffb64de7d9dca1e1d894bc3bd57873ed4d181d19d4d5c8c18af3
+		 f821d496eeb096e98ad2b69e4799c71d`},
+	{"mcgrew 5", AES128GCM, "3de09874b388e6491988d0c3607eae1f", "57690e434e280000a2fca1a3", "42f67e3f1010101010101010",
+		`4500003c99c300008001cb7c40679318010101010800085c0200430061626364
+		 65666768696a6b6c6d6e6f707172737475767761626364656667686901020201`,
+		`fba2caa4853cf9f0f22cb10d86dd83b0fec75691cf1a04b00d1138ec9c357917
+		 65acbd8701ad79845bf9fe3fba487bc91755e6662b4c8d0d1f5e22739530320a
+		 e0d731cc978ecafaeae88f00e80d6e48`},
+	{"mcgrew 6", AES128GCM, "3de09874b388e6491988d0c3607eae1f", "57690e434e280000a2fca1a3", "42f67e3f1010101010101010",
+		`4500001c42a200008001441f406793b6e00000020a00f5ff01020201`,
+		`fba2ca845e5df9f0f22c3e6e86dd831e1fc65792cd1af9130e1379ed
+		 369f071f35e034be95f112e4e7d05d35`},
+	{"mcgrew 8", AES128GCM, "abbccddef00112233445566778899aab", "decaf888cafedebaceface74", "000001000000000000000001",
+		`4500004933ba00007f119106c3fb1d10c2b1d326c02831ce0035dd7b800302d5
+		 00004e20001e8c18d75b81dc91baa0476b91b924b280389d92c963bac046ec95
+		 9b6266c04722b14923010101`,
+		`18a6fd42f72cbf4ab2a2ea901f73d814e3e7f243d95412e1c349c1d2fbec168f
+		 9190feebaf2cb01984e65863965d7472b79da345e0e780191f0d2f0e0f496c22
+		 6f2127b27db35724e7845d68 651f57e65f354f75ff17015769623436`},
+	{"mcgrew 9, ESN", AES256GCM, "abbccddef00112233445566778899aababbccddef00112233445566778899aab", "73616c74616e640169766563", "17405e67156f3126dd0db99b",
+		`45080028732c00004006e9f90a0106120a01038f06b88023dd6bafbecb712602
+		 50101f646d540001`,
+		`f2d69ecdbd5a0d5b8d5ef38bad4da58d1f278fde98ef67549d524a3018d9a57f
+		 f4d3a31ce673119e 451626c2415771e3b7eebca614c89b35`},
+	{"mcgrew 10", AES128GCM, "3de09874b388e6491988d0c3607eae1f", "57690e434e280000a2fca1a3", "42f67e3f1010101010101010",
+		`45000049333e00007f119182c3fb1d10c2b1d326c02831ce0035cb458003025b
+		 000001e0001e8c18d65759d52284a0352c71475c8880391c764d6e5ee0496b32
+		 5ae270c03899493915010101`,
+		`fba2cad12fc1f9f00d3cebf305410db83d7784b607323d220f24b0a97d541828
+		 00cadb0f68d99ef0e0c0c89ae9bea8884e52d65bc1afd0740f742444747b5b39
+		 ab533163aad4550ee5160975 cdb608c5769189609763b8e18caa81e2`},
+	{"mcgrew 11, ESN", AES256GCM, "abbccddef00112233445566778899aababbccddef00112233445566778899aab", "73616c74616e640169766563", "17405e67156f3126dd0db99b",
+		`636973636f0172756c657301746865016e6574776501646566696e6501746865
+		 746563686e6f6c6f67696573017468617477696c6c01646566696e65746f6d6f
+		 72726f7701020201`,
+		`d4b7ed86a1777f2ea13d6973d324c69e7b43f826fb56831226508bebd2dceb18
+		 d0a6df10e5487df074113e14c641024e3e6773d91a62ee429b043a10e3efe6b0
+		 12a49363412364f8 c0cac587f249e56b11e24f30e44ccc76`},
+	{"mcgrew 12, empty packet", AES128GCM, "7d773d00c144c525ac619d18c84a3f47", "d966426743457e9182443bc6", "335467aeffffffff",
+		`01020201`, `437f866b cb3f699fe9b0822bac961c4504bef270`},
+	{"mcgrew 13, ESN", AES128GCM, "abbccddef00112233445566778899aab", "decaf888cafedebaceface74", "000001000000000000000001",
+		`746f016265016f72016e6f7401746f0162650001`,
+		`29c9fc69a197d038ccdd14e2ddfcaa0543332164 412503524303ed3c6c5f283843af8c3e`},
+	{"mcgrew 14, ESN at its end", AES256GCM, "6c6567616c697a656d6172696a75616e61616e64646f69746265666f72656961", "7475726e333021696765746d", "796b6963ffffffffffffffff",
+		`45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364
+		 65666768696a6b6c6d6e6f707172737401020201`,
+		`f97ab2aa356d8edce17644ac8c78e25dd24dedbb29ebf1b64a274b39b49c3a86
+		 4cd3d78ca4ae68a32b42458fb57dbe821dcc63b9 d0937ba2945f669368661a329fb4c053`},
+	{"RFC 7634 A", ChaCha20Poly1305, "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", "a0a1a2a31011121314151617", "0102030400000005",
+		`45000054a6f200004001e778c6336405c000020508005b7a3a080000553bec10
+		 0007362708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223
+		 2425262728292a2b2c2d2e2f303132333435363701020204`,
+		`24039428b97f417e3c13753a4f05087b67c352e6a7fab1b982d466ef407ae5c6
+		 14ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3
+		 cbec163fac469b502773f6fb94e664da9165b82829f641e0
+		 76aaa8266b7fb0f7b11b369907e1ad43`},
+}
+
+func TestVectors(t *testing.T) {
+	for _, v := range vectors {
+		t.Run(v.name, func(t *testing.T) {
+			nonce, aad, plaintext := unhex(t, v.nonce), unhex(t, v.aad), unhex(t, v.plaintext)
+			keymat := append(unhex(t, v.key), nonce[:saltLen]...)
+			esn := len(aad) == 12
+			spi := binary.BigEndian.Uint32(aad)
+			seq := uint64(binary.BigEndian.Uint32(aad[4:]))
+			if esn {
+				seq = binary.BigEndian.Uint64(aad[4:])
+			}
+			end := len(plaintext) - minTrailer
+			nextHeader := plaintext[end+1]
+			packet := append(make([]byte, 0, len(plaintext)+MaxTrailer), plaintext[:end-int(plaintext[end])]...)
+
+			var want []byte
+			want = append(want, aad[:4]...)
+			want = append(want, aad[len(aad)-4:]...)
+			want = append(want, nonce[saltLen:]...)
+			want = append(want, unhex(t, v.sealed)...)
+
+			a, err := newSA(v.suite, max(spi, MinSPI), keymat, esn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One vector has a reserved SPI, which newSA refuses.
+			a.spi = spi
+			binary.BigEndian.PutUint32(a.aad[:], spi)
+
+			got := make([]byte, SealedLen(len(packet)))
+			n := a.seal(got, packet, nextHeader, seq, binary.BigEndian.Uint64(nonce[saltLen:]))
+			if !bytes.Equal(got[:n], want) {
+				t.Fatalf("sealed\n%x, want\n%x", got[:n], want)
+			}
+			in := &Inbound{sa: a}
+			in.window.Commit(seq - 1)
+			mustOpen(t, in, want, packet, nextHeader)
+			if in.Sequence() != seq || !in.Newest() {
+				t.Fatalf("opened as sequence number %d, newest %v; want %d, true", in.Sequence(), in.Newest(), seq)
+			}
+			if _, _, err := in.Open(bytes.Clone(want)); err != ErrReplayed {
+				t.Fatalf("the same again: %v, want ErrReplayed", err)
+			}
+		})
+	}
+}

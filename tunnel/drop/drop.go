@@ -1,0 +1,89 @@
+// Package drop names the reasons for which vpngw drops a packet, and counts them.
+//
+// No packet is dropped without one of these counters.
+package drop
+
+import "sync/atomic"
+
+// Reason is why a packet was dropped.
+type Reason uint8
+
+// Reasons on the way out: from the TUN device to the wire.
+const (
+	NoRoute      Reason = iota // no tunnel has the destination in its remote subnets
+	Multicast                  // multicast and link-local destinations, which no tunnel carries
+	Malformed                  // the TUN gave something that is no whole IP packet, or a superpacket that cannot be cut
+	SourcePolicy               // source outside the tunnel's local traffic selectors, or destination outside the remote ones (RFC 4301 §5.1)
+	TunnelDown                 // the tunnel has no child SA to send on
+	NoSocket                   // the tunnel has keys but no socket, for example without a route to the peer
+	QueueFull                  // the queue's byte bound; counted for the tunnel that paid
+	Exhausted                  // sequence numbers used up before a rekey succeeded
+	TooBig                     // the wire's MTU is smaller than the datagram (EMSGSIZE)
+	Firewall                   // our own firewall refused the datagram (EPERM)
+	Unreachable                // no route, link down or address gone (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL)
+	SendError                  // any other error of a send
+	SocketReset                // waiting for a socket that was replaced
+	outEnd
+)
+
+// Reasons on the way in: from the wire to the TUN device.
+const (
+	Runt           Reason = iota + outEnd // too short for ESP and no keepalive
+	UnknownSPI                            // no SA has this SPI
+	Replayed                              // sequence number seen before
+	TooOld                                // sequence number below the replay window
+	Unauthentic                           // ICV wrong
+	BadTrailer                            // authentic, with impossible padding
+	Dummy                                 // next header 59: traffic-flow confidentiality padding
+	NextHeader                            // next header is neither IPv4 nor IPv6, or not the packet's
+	InnerMalformed                        // authentic, but no whole IP packet inside
+	InnerSource                           // inner source outside the peer's traffic selectors (RFC 4301 §5.2)
+	InnerDest                             // inner destination outside ours
+	Truncated                             // a receive that did not fit the buffer
+	TUNDown                               // the TUN device is down or gone
+	TUNRefused                            // the TUN refused the packet
+	TUNFull                               // the TUN would have blocked
+	ControlBusy                           // IKE message while the control side's inbox was full
+	Count                                 // number of reasons
+)
+
+var names = [Count]string{
+	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
+	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Exhausted: "sequence_exhausted",
+	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error", SocketReset: "socket_reset",
+	Runt: "runt", UnknownSPI: "unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
+	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
+	InnerSource: "inner_source", InnerDest: "inner_destination", Truncated: "truncated", TUNDown: "tun_down",
+	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",
+}
+
+// String returns the reason's name as status and metrics show it.
+func (r Reason) String() string {
+	if r >= Count || names[r] == "" {
+		return "unknown"
+	}
+	return names[r]
+}
+
+// Counters counts drops by reason. The zero value is ready; any goroutine may
+// call its methods. It must not be copied.
+type Counters struct {
+	n [Count]atomic.Uint64
+}
+
+// Add counts packets dropped for one reason.
+func (c *Counters) Add(r Reason, packets int) { c.n[r].Add(uint64(packets)) }
+
+// Get returns the packets dropped for one reason.
+func (c *Counters) Get(r Reason) uint64 { return c.n[r].Load() }
+
+// Map returns all counters by name, the zeros too.
+func (c *Counters) Map() map[string]uint64 {
+	m := make(map[string]uint64, Count)
+	for r := range Count {
+		if names[r] != "" {
+			m[names[r]] = c.n[r].Load()
+		}
+	}
+	return m
+}
