@@ -1,7 +1,7 @@
 # vpngw. `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
 
 GO          ?= go
-STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH       ?=
 FUZZTIME    ?= 1m

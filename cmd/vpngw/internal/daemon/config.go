@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"fmt"
+
+	"vpngw/configs"
+	"vpngw/crypto/ike"
+	"vpngw/tunnel"
+)
+
+var ciphers = map[string]ike.Cipher{
+	"aes256gcm": ike.AES256GCM, "aes128gcm": ike.AES128GCM, "chacha20poly1305": ike.ChaCha20Poly1305,
+}
+
+var groups = map[string]ike.Group{"x25519": ike.X25519, "p256": ike.P256, "p384": ike.P384}
+
+// gatewayConfig turns a tunnel file, in which everything was checked, into a
+// gateway's configuration.
+func gatewayConfig(f *configs.File, version string) tunnel.Config {
+	g := &f.Gateway
+	c := tunnel.Config{
+		Version: version, LocalID: g.ID, Port: g.Port, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU,
+		Offload: tunnel.Offload{
+			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
+			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,
+		},
+		Buffers: tunnel.Buffers{
+			Receive: int(g.Buffers.Receive), Send: int(g.Buffers.Send),
+			Queue: int(g.Buffers.Queue), TunnelQueue: int(g.Buffers.TunnelQueue),
+		},
+	}
+	if !g.Key.IsZero() {
+		c.Key = g.Key.Signer()
+	}
+	for i := range f.Tunnels {
+		c.Tunnels = append(c.Tunnels, tunnelConfig(&f.Tunnels[i]))
+	}
+	return c
+}
+
+func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
+	c := tunnel.TunnelConfig{
+		Name: t.Name, PeerAddress: t.Peer.Address, PeerPort: t.Peer.Port, PeerID: t.Peer.ID,
+		Local: t.LocalSubnets, Remote: t.RemoteSubnets, Weight: t.Weight,
+		Ciphers: translate(t.Crypto.Ciphers, ciphers), Groups: translate(t.Crypto.Groups, groups),
+		ESN: t.Crypto.ESN, PFS: t.Crypto.PFS,
+		RekeyTime: t.Rekey.Time, RekeyBytes: uint64(t.Rekey.Bytes), RekeyPackets: t.Rekey.Packets,
+		DPDInterval: t.DPD.Interval, DPDTimeout: t.DPD.Timeout,
+	}
+	if t.Peer.HasPSK {
+		c.PSK = t.Peer.PSK.Bytes()
+	}
+	if t.Peer.HasKey {
+		c.PeerKey = t.Peer.PublicKey.Ed25519()
+	}
+	return c
+}
+
+func translate[T any](names []string, table map[string]T) []T {
+	var out []T
+	for _, n := range names {
+		out = append(out, table[n])
+	}
+	return out
+}
+
+// notYet says what of a file this version reads but does not do.
+func notYet(f *configs.File) []string {
+	var w []string
+	if f.Gateway.Uplink.Rate != 0 {
+		w = append(w, fmt.Sprintf("gateway.uplink.rate (%v) is not enforced by this version: nothing is shaped", f.Gateway.Uplink.Rate))
+	}
+	for _, t := range f.Tunnels {
+		if t.Rate != 0 {
+			w = append(w, fmt.Sprintf("tunnels.%s.rate (%v) is not enforced by this version: nothing is shaped", t.Name, t.Rate))
+		}
+	}
+	return w
+}

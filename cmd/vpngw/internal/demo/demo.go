@@ -1,0 +1,137 @@
+// Package demo is `vpngw demo`: it builds two sites out of network namespaces on this machine, joins them by two real vpngw
+// gateways set up with a user's own steps, sends real traffic through the tunnel, and shows what came through.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"vpngw/integration/lab"
+	"vpngw/integration/lab/daemon"
+)
+
+// Options of [Run]. The zero value is the ordinary demo.
+type Options struct {
+	Binary  string    // the vpngw to run; "": this executable
+	Out     io.Writer // nil: standard output
+	Seconds int       // of each throughput measurement; 0: 4
+	FileMiB int       // size of the file to copy; 0: 64
+}
+
+// logTail is how many lines of each gateway's log a failure shows.
+const logTail = 15
+
+// stopGrace is how long a gateway may take to end on SIGTERM.
+const stopGrace = 3 * time.Second
+
+// Run shows the demo. It needs root. On SIGINT, SIGTERM, the end of the context or any failure it removes everything it made and
+// returns an error; a failure has by then been explained on Options.Out with the tails of the gateways' logs.
+func Run(ctx context.Context, o Options) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Seconds <= 0 {
+		o.Seconds = 4
+	}
+	if o.FileMiB <= 0 {
+		o.FileMiB = 64
+	}
+	if o.Binary == "" {
+		executable, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("demo: which vpngw to run: %w", err)
+		}
+		o.Binary = executable
+	}
+	d := &demo{Options: o, start: time.Now()}
+	if err := d.requirements(ctx); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	results, err := d.inLab(ctx)
+	if ctx.Err() != nil {
+		return fmt.Errorf("demo: interrupted; everything it made is removed")
+	}
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	fmt.Fprint(o.Out, "\n", results.screen())
+	return nil
+}
+
+// demo is one run.
+type demo struct {
+	Options
+	start time.Time
+	sites *lab.Sites
+	a, b  *daemon.Gateway
+}
+
+// say prints one line of progress.
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.Out, "%5.1f s  %s\n", time.Since(d.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// requirements installs what is missing.
+func (d *demo) requirements(ctx context.Context) error {
+	if uid := os.Geteuid(); uid != 0 {
+		return fmt.Errorf("network namespaces need root, this is user %d; run: sudo vpngw demo", uid)
+	}
+	if missing := lab.Missing("ip", "iperf3"); len(missing) > 0 {
+		d.say("installing %s: apt-get install --no-install-recommends", strings.Join(missing, ", "))
+		var log strings.Builder
+		if err := lab.Install(ctx, &log, missing...); err != nil {
+			return fmt.Errorf("%w\n%s", err, lastLines(log.String(), logTail))
+		}
+	}
+	return lab.Available()
+}
+
+// inLab builds the lab, does everything in it and removes it.
+func (d *demo) inLab(ctx context.Context) (r *results, err error) {
+	if d.sites, err = lab.TwoSites(lab.Options{}); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.sites.Close()) }()
+	d.say("two sites in network namespaces %s-*, nothing else on this machine is touched", "vpngw-"+d.sites.ID())
+
+	steps := func() error {
+		if err := d.setUp(ctx); err != nil {
+			return err
+		}
+		if err := d.bringUp(ctx); err != nil {
+			return err
+		}
+		if r, err = d.measure(ctx); err != nil {
+			return err
+		}
+		return d.shutDown()
+	}
+	if err = steps(); err != nil && ctx.Err() == nil {
+		d.explain(err)
+	}
+	return r, err
+}
+
+// explain shows what failed and what the gateways said.
+func (d *demo) explain(err error) {
+	d.say("FAILED: %v", err)
+	for _, g := range []*daemon.Gateway{d.a, d.b} {
+		if g != nil && g.Process != nil {
+			fmt.Fprintf(d.Out, "\nlog of %s, last lines:\n%s\n", g.Namespace.Role, g.Process.Tail(logTail))
+		}
+	}
+}
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

@@ -1,0 +1,74 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"vpngw/integration/lab"
+	"vpngw/integration/lab/daemon"
+)
+
+// screenWidth is the longest line of the last screen, in characters.
+const screenWidth = 100
+
+// screen is the last thing the demo prints: at most 40 lines of at most [screenWidth] characters.
+func (r *results) screen() string {
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString(cut(strings.TrimRight(fmt.Sprintf(format, args...), " "), screenWidth))
+		b.WriteByte('\n')
+	}
+	a, z := r.sites.A, r.sites.B
+	line("vpngw %s, two sites and one tunnel on this machine, seen in %.0f s", r.versionText, r.seconds)
+	line("")
+	line("  host A %s — gateway A %s ══ ESP in UDP ══ %s gateway B — %s host B", a.Host4, a.Outside4, z.Outside4, z.Host4)
+	line("")
+	line("%-26s %12s %12s   %-14s %s", "Throughput", "A → B", "B → A", "", "CPU-s per Gbit, whole path")
+	line("%-26s %12s %12s   %-14s %.2f", "  TCP, 1 connection", gbit(r.one[0]), gbit(r.one[1]), retransmits(r.one), r.one[0].CPUPerGbit())
+	line("%-26s %12s %12s   %-14s %.2f", "  TCP, 4 connections", gbit(r.four[0]), gbit(r.four[1]), retransmits(r.four), r.four[0].CPUPerGbit())
+	line("%-26s %12s %12s   lost %d of %d (%.2f %%)", fmt.Sprintf("  UDP, %d-byte datagrams", udpLength),
+		gbit(r.udp), "", r.udp.Lost, r.udp.Packets, r.udp.LossPercent())
+	line("")
+	line("%-26s %12s %12s %12s   %s", "Round trip A – B", "median", "99 %", "max", "lost")
+	for _, p := range []struct {
+		name string
+		ping lab.PingResult
+	}{{"  idle", r.idle}, {"  under 4 TCP connections", r.busy}, {"  idle, IPv6 inside", r.inside6}} {
+		line("%-26s %12s %12s %12s   %d of %d", p.name, ms(p.ping.Median), ms(p.ping.P99), ms(p.ping.Max), p.ping.Sent-p.ping.Received, p.ping.Sent)
+	}
+	line("")
+	line("Superpackets               bytes per call        calls   during TCP, 1 connection, A → B")
+	for _, e := range []struct {
+		name string
+		edge daemon.Edge
+	}{{"  gateway A: TUN read", r.edgesA.TunRead}, {"  gateway A: UDP send", r.edgesA.UDPSend},
+		{"  gateway B: UDP receive", r.edgesB.UDPReceive}, {"  gateway B: TUN write", r.edgesB.TunWrite}} {
+		line("%-26s %14.0f %12d", e.name, e.edge.BytesPerCall(), e.edge.Calls)
+	}
+	line("")
+	line("File       %d MiB random bytes copied A → B in %.2f s, SHA-256 the same on both sides:", r.file.bytes>>20, r.file.took.Seconds())
+	line("           %x", r.file.sum)
+	line("Dropped    A: %s", daemon.FormatDrops(r.dropsA))
+	line("           B: %s", daemon.FormatDrops(r.dropsB))
+	line("")
+	line("The test programs shared this machine's processors with the gateways. Everything is removed again.")
+	return b.String()
+}
+
+func gbit(r lab.IperfResult) string { return fmt.Sprintf("%.2f Gbit/s", r.Gbit) }
+
+func retransmits(both [2]lab.IperfResult) string {
+	return fmt.Sprintf("resent %d, %d", both[0].Retransmits, both[1].Retransmits)
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+
+// cut shortens a line to a number of characters.
+func cut(s string, width int) string {
+	runes := []rune(s)
+	if len(runes) <= width {
+		return s
+	}
+	return string(runes[:width-1]) + "…"
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"vpngw/cmd/vpngw/internal/status"
+	"vpngw/configs"
+)
+
+func newStatus() *cobra.Command {
+	var asJSON bool
+	var socket, device string
+	cmd := &cobra.Command{
+		Use:   "status [TUNNEL ...]",
+		Short: "Show a running gateway and its tunnels",
+		Long: `Status asks the running gateway over its control socket and shows for each tunnel its state
+and the reason if it is not up, whether packets flow, where the peer is, SPIs and their
+ages, bytes and packets each way, and what was dropped, by reason.
+
+"up" says that keys are agreed; "packets flow" says that packets get through.`,
+		Example: "  vpngw status\n  vpngw status branch-b --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if socket == "" {
+				socket = configs.ControlSocket(device)
+			}
+			s, err := status.Fetch(cmd.Context(), socket)
+			if err != nil {
+				return err
+			}
+			if err := status.Select(s, args); err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(s)
+			}
+			return status.Print(cmd.OutOrStdout(), s)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; its fields are stable")
+	cmd.Flags().StringVar(&socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
+	cmd.Flags().StringVar(&device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+	return cmd
+}

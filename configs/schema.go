@@ -1,0 +1,191 @@
+package configs
+
+import "time"
+
+// key is one row of the table: a key of the tunnel file and everything there is to know about it.
+type key struct {
+	name string
+	doc  string // one sentence for the reader of schema.json
+	// kind of the value, or of each item where list is set; nil for a mapping.
+	kind *kind
+	// list makes it a list of at most so many values; 0: a single value.
+	list int
+	// keys of a mapping.
+	keys []key
+	// named makes it a mapping from tunnel names to mappings with these keys.
+	named    bool
+	required bool
+	// defaults and examples are written as in the file, one for each item of a list. No default: absent is absent.
+	defaults []string
+	examples []string
+}
+
+// maxSelectors is how many subnets one side of a child SA can have in our IKEv2 implementation.
+const maxSelectors = 32
+
+// The sections that stand in several places or are long have a table of their own.
+var (
+	root = []key{
+		{name: "version", kind: versions(), required: true, examples: []string{"1"},
+			doc: "Version of this file's format."},
+		{name: "gateway", keys: gatewayKeys, required: true,
+			doc: "This gateway."},
+		{name: "defaults", keys: tunableKeys,
+			doc: "What holds for every tunnel that does not say otherwise."},
+		{name: "tunnels", keys: tunnelKeys, named: true, required: true,
+			doc: "The tunnels by their names: small letters, digits, dot, hyphen and underscore, at most 63."},
+	}
+
+	gatewayKeys = []key{
+		{name: "id", kind: identities(), required: true, examples: []string{"gw-a.example", "198.51.100.1", "gw@site.example"},
+			doc: "Our IKE identity: a domain name, an e-mail address or an IP address. Peers must expect just this one."},
+		{name: "key_file", kind: paths(), examples: []string{"/etc/vpngw/gw-a.key"},
+			doc: "Our Ed25519 private key (PKCS#8 PEM, mode 0600, from `vpngw genkey`), needed where a tunnel has a public_key. Relative to this file's directory."},
+		{name: "port", kind: integers(1, 65535, false), defaults: []string{"4500"},
+			doc: "UDP port of IKE and ESP."},
+		{name: "interface", kind: interfaces(), defaults: []string{"vpngw0"},
+			doc: "Name of the TUN device."},
+		{name: "addresses", kind: interfaceAddresses(), list: maxSelectors, examples: []string{"10.99.0.1/32", "2001:db8:99::1/128"},
+			doc: "Addresses of the TUN device."},
+		{name: "mtu", kind: integers(576, 65535, true), defaults: []string{"0"},
+			doc: "MTU of the TUN device in bytes; 0: computed, so that sealed packets fit the path."},
+		{name: "uplink", keys: uplinkKeys,
+			doc: "The link that carries all tunnels."},
+		{name: "control_socket", kind: socketPaths(), examples: []string{"/run/vpngw/vpngw0.sock"},
+			doc: "Where `vpngw status` asks; without it /run/vpngw/INTERFACE.sock."},
+		{name: "offload", keys: offloadKeys,
+			doc: "Switches for what the kernel takes off our hands. Each is probed when on and falls back by itself; switch one off where a kernel gets it wrong."},
+		{name: "buffers", keys: bufferKeys,
+			doc: "Bounds of the memory in use."},
+	}
+
+	uplinkKeys = []key{
+		{name: "rate", kind: rates(), defaults: []string{"0"}, examples: []string{"950Mbit"},
+			doc: "Rate that the outer packets are shaped to, best at 95 % of the link's; 0: unshaped."},
+	}
+
+	offloadKeys = []key{
+		{name: "tso", kind: booleans(), defaults: []string{"true"},
+			doc: "TCP superpackets on the TUN device."},
+		{name: "uso", kind: booleans(), defaults: []string{"true"},
+			doc: "UDP superpackets on the TUN device."},
+		{name: "checksum", kind: booleans(), defaults: []string{"true"},
+			doc: "Checksums of inner packets left to the TUN device; superpackets need it."},
+		{name: "udp_segment", kind: booleans(), defaults: []string{"true"},
+			doc: "UDP_SEGMENT: many outer datagrams in one send."},
+		{name: "udp_gro", kind: booleans(), defaults: []string{"true"},
+			doc: "UDP_GRO: many outer datagrams in one receive."},
+		{name: "coalesce", kind: booleans(), defaults: []string{"true"},
+			doc: "Received packets glued into superpackets before they go to the TUN device."},
+	}
+
+	bufferKeys = []key{
+		{name: "receive", kind: sizes(64<<10, 1<<30, false), defaults: []string{"4MiB"},
+			doc: "Receive buffer of each tunnel's socket."},
+		{name: "send", kind: sizes(64<<10, 1<<30, false), defaults: []string{"1MiB"},
+			doc: "Send buffer of each tunnel's socket."},
+		{name: "queue", kind: sizes(1<<20, 64<<30, false), defaults: []string{"32MiB"},
+			doc: "Packets waiting to be sent, in all tunnels together."},
+		{name: "tunnel_queue", kind: sizes(128<<10, 64<<30, false), defaults: []string{"4MiB"},
+			doc: "Packets waiting to be sent in one tunnel, at most as much as queue."},
+	}
+
+	tunnelKeys = append([]key{
+		{name: "peer", keys: peerKeys, required: true,
+			doc: "The gateway at the other end. It has either a public_key or a psk_file."},
+		{name: "local_subnets", kind: subnets(), list: maxSelectors, required: true, examples: []string{"10.1.0.0/16"},
+			doc: "Networks on our side, which the peer may reach."},
+		{name: "remote_subnets", kind: subnets(), list: maxSelectors, required: true, examples: []string{"10.2.0.0/16"},
+			doc: "Networks behind the peer. No two tunnels' may overlap."},
+	}, tunableKeys...)
+
+	peerKeys = []key{
+		{name: "address", kind: peerAddresses(), examples: []string{"192.0.2.2", "[2001:db8::2]:4500", "gw-b.example:4500"},
+			doc: "Host or host:port of the peer; without it we wait for the peer to come. The port is 4500 when none is given."},
+		{name: "id", kind: identities(), required: true, examples: []string{"gw-b.example"},
+			doc: "IKE identity that the peer must prove."},
+		{name: "public_key", kind: publicKeys(), examples: []string{"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+			doc: "The peer's Ed25519 public key, one line as `vpngw pubkey` prints it."},
+		{name: "psk_file", kind: paths(), examples: []string{"/etc/vpngw/b.psk"},
+			doc: "A file (mode 0600, from `vpngw genpsk`) with the pre-shared key: its text without the final newline, at least 16 bytes. Relative to this file's directory."},
+	}
+
+	tunableKeys = []key{
+		{name: "weight", kind: integers(1, 1000, false), defaults: []string{"1"},
+			doc: "Share of the uplink beside the other tunnels."},
+		{name: "rate", kind: rates(), defaults: []string{"0"}, examples: []string{"100Mbit"},
+			doc: "Rate that the tunnel is held to; 0: none of its own."},
+		{name: "crypto", keys: cryptoKeys,
+			doc: "Algorithms offered and accepted."},
+		{name: "rekey", keys: rekeyKeys,
+			doc: "When a child SA gets new keys: at whichever limit comes first, give or take a tenth."},
+		{name: "dpd", keys: dpdKeys,
+			doc: "Dead peer detection."},
+	}
+
+	cryptoKeys = []key{
+		{name: "ciphers", kind: names("aes256gcm", "chacha20poly1305", "aes128gcm"), list: 3,
+			defaults: []string{"aes256gcm", "chacha20poly1305", "aes128gcm"},
+			doc:      "Ciphers, the preferred one first."},
+		{name: "groups", kind: names("x25519", "p256", "p384"), list: 3,
+			defaults: []string{"x25519", "p256", "p384"},
+			doc:      "Groups of the key exchange, the preferred one first."},
+		{name: "esn", kind: booleans(), defaults: []string{"true"},
+			doc: "Offer 64-bit sequence numbers; 32-bit ones are still taken where the peer has no others."},
+		{name: "pfs", kind: booleans(), defaults: []string{"true"},
+			doc: "A new key exchange for each rekey of a child SA."},
+	}
+
+	// The default of bytes stays under the 2^34.5 AES blocks that RFC 8446 §5.5 gives one AES-GCM key.
+	rekeyKeys = []key{
+		{name: "time", kind: durations(5*time.Second, 24*time.Hour), defaults: []string{"1h"},
+			doc: "Age."},
+		{name: "bytes", kind: sizes(1<<20, 16<<40, true), defaults: []string{"256GiB"},
+			doc: "Bytes in one direction; 0: no limit."},
+		{name: "packets", kind: integers(1000, 1<<34, true), defaults: []string{"0"},
+			doc: "Packets in one direction; 0: no limit but that of the sequence numbers."},
+	}
+
+	dpdKeys = []key{
+		{name: "interval", kind: durations(time.Second, time.Hour), defaults: []string{"10s"},
+			doc: "Silence after which the peer is asked whether it lives."},
+		{name: "timeout", kind: durations(2*time.Second, 24*time.Hour), defaults: []string{"30s"},
+			doc: "Silence after which the peer is taken for dead; longer than interval."},
+	}
+)
+
+// find gives the row with this name, or nil.
+func find(table []key, name string) *key {
+	for i := range table {
+		if table[i].name == name {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+// rowNames gives the names of a table.
+func rowNames(table []key) []string {
+	all := make([]string, len(table))
+	for i, k := range table {
+		all[i] = k.name
+	}
+	return all
+}
+
+// elsewhere finds where else in the file a key of this name may stand: the first path in the order of the table, or "".
+func elsewhere(table []key, prefix, name string) string {
+	for _, k := range table {
+		path := prefix + k.name
+		if k.name == name {
+			return path
+		}
+		if k.named {
+			path += ".NAME"
+		}
+		if found := elsewhere(k.keys, path+".", name); found != "" {
+			return found
+		}
+	}
+	return ""
+}

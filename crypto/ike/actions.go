@@ -1,0 +1,97 @@
+package ike
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Action is something the shell is to do, in the order given.
+type Action interface{ action() }
+
+// Send is one IKE message to send.
+type Send struct {
+	Local  netip.AddrPort // may be zero: whatever reaches Remote
+	Remote netip.AddrPort
+	Bytes  []byte // without the non-ESP marker; read-only, and never changed afterwards
+}
+
+// InstallChild is a new pair of ESP SAs. Its inbound half is to be installed now;
+// sending on it waits for UseOutbound.
+type InstallChild struct {
+	ID    PeerID
+	Child Child
+}
+
+// UseOutbound says that from now on this tunnel sends on the child whose inbound
+// SPI is SPI.
+type UseOutbound struct {
+	ID  PeerID
+	SPI uint32
+}
+
+// RemoveChild says to forget both halves of the child whose inbound SPI is SPI.
+type RemoveChild struct {
+	ID  PeerID
+	SPI uint32
+}
+
+// Up says that a peer has authenticated and an IKE SA stands. It is also given when
+// a new IKE SA replaces one that was up.
+type Up struct {
+	ID            PeerID
+	Local, Remote netip.AddrPort
+	Initiator     bool   // of this IKE SA
+	BehindNAT     bool   // we are behind a NAT: NAT keepalives (RFC 3948 §2.3) are due
+	PeerBehindNAT bool   // known only of peers that do not always want UDP encapsulation
+	Suite         string // negotiated IKE suite, as in PeerStatus
+}
+
+// Down says that a peer has no usable SA any more (its children were removed by
+// RemoveChild before), or that an attempt to get one failed. A wanted peer with an
+// address is tried again.
+type Down struct {
+	ID     PeerID
+	Reason Reason
+}
+
+// Endpoint says where this tunnel's ESP goes from now on.
+type Endpoint struct {
+	ID            PeerID
+	Local, Remote netip.AddrPort
+}
+
+// Child is what ESP needs to know of a child SA pair.
+type Child struct {
+	Inbound, Outbound ChildKeys
+	Local, Remote     []Selector // as negotiated: ours and theirs
+	Initiator         bool       // we sent the request that made it
+	Replaces          uint32     // inbound SPI of the child that it rekeys, or 0
+}
+
+// ChildKeys is one direction of a child SA.
+type ChildKeys struct {
+	SPI    uint32 // as it stands in the packets of this direction
+	Suite  Cipher
+	Keymat []byte // key followed by the 4-byte salt (RFC 4106 §8.1, RFC 7634 §2); the receiver's to keep
+	ESN    bool
+}
+
+// String leaves the keys out.
+func (k ChildKeys) String() string {
+	esn := ""
+	if k.ESN {
+		esn = "/ESN"
+	}
+	return fmt.Sprintf("%08x %v%s", k.SPI, k.Suite, esn)
+}
+
+// GoString leaves the keys out.
+func (k ChildKeys) GoString() string { return k.String() }
+
+func (Send) action()         {}
+func (InstallChild) action() {}
+func (UseOutbound) action()  {}
+func (RemoveChild) action()  {}
+func (Up) action()           {}
+func (Down) action()         {}
+func (Endpoint) action()     {}

@@ -1,0 +1,246 @@
+package ike
+
+import (
+	"errors"
+	"fmt"
+
+	"vpngw/crypto/ike/message"
+)
+
+// datagram is the event: it finds the SA that a message belongs to.
+func (m *Machine) datagram(d Datagram) {
+	h, err := message.ParseHeader(d.Bytes)
+	if err == nil && uint64(h.Length) != uint64(len(d.Bytes)) {
+		err = fmt.Errorf("header says %d bytes, datagram has %d", h.Length, len(d.Bytes))
+	}
+	if err != nil {
+		m.reject(&m.strangers, RejectMalformed, d.Remote, err.Error())
+		return
+	}
+	switch {
+	case h.Version.Major() > 2:
+		m.reject(&m.strangers, RejectVersion, d.Remote, fmt.Sprintf("major version %d", h.Version.Major()))
+		if !h.Flags.Response() {
+			m.complain(d, h, h.Exchange, message.NotifyInvalidMajorVersion)
+		}
+		return
+	case h.Version.Major() < 2:
+		m.reject(&m.strangers, RejectVersion, d.Remote, "IKEv1 is not spoken")
+		return
+	case h.Exchange == message.ExchangeIKESAInit && !h.Flags.Response():
+		m.initRequest(d, h)
+		return
+	case h.Exchange == message.ExchangeInformational && h.NextPayload == message.PayloadNotify:
+		m.unprotected(d, h)
+		return
+	}
+	own, other := h.InitiatorSPI, h.ResponderSPI
+	if h.Flags.Initiator() {
+		own, other = other, own
+	}
+	s := m.sas[own]
+	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && s.otherSPI() != other {
+		m.reject(&m.strangers, RejectUnknownSPI, d.Remote, fmt.Sprintf("no IKE SA %v", own))
+		if !h.Flags.Response() && h.NextPayload == message.PayloadSK {
+			m.complain(d, h, message.ExchangeInformational, message.NotifyInvalidIKESPI)
+		}
+		return
+	}
+	s.counters().MessagesIn++
+	s.message(d, h)
+}
+
+// otherSPI is the peer's.
+func (s *sa) otherSPI() message.SPI {
+	if s.initiator {
+		return s.spiR
+	}
+	return s.spiI
+}
+
+// message takes a message with our SPIs. None of it can be believed yet.
+func (s *sa) message(d Datagram, h message.Header) {
+	msg, err := message.Parse(d.Bytes)
+	if err != nil {
+		s.reject(RejectMalformed, d, err.Error())
+		return
+	}
+	if s.state == saInit {
+		if h.Exchange != message.ExchangeIKESAInit || h.MessageID != 0 {
+			s.reject(RejectExchange, d, h.Exchange.String()+" before keys")
+			return
+		}
+		s.initResponse(d, msg)
+		return
+	}
+	var sk *message.Encrypted
+	if len(msg.Payloads) == 1 {
+		sk, _ = msg.Payloads[0].(*message.Encrypted)
+	}
+	if sk == nil {
+		s.reject(RejectExchange, d, "an unprotected "+h.Exchange.String())
+		return
+	}
+	if h.Flags.Response() {
+		s.response(d, h, sk)
+	} else {
+		s.request(d, h, sk)
+	}
+}
+
+func (s *sa) reject(why RejectReason, d Datagram, detail string) {
+	s.m.reject(s.counters(), why, d.Remote, detail)
+}
+
+// open decrypts. A failure before authentication is counted, and gives no error to act
+// on: authentic is then false.
+func (s *sa) open(d Datagram, h message.Header, sk *message.Encrypted) (ps []message.Payload, authentic bool, err error) {
+	in, out := s.in, s.out
+	if in == nil {
+		if in, out, err = s.protect(); err != nil {
+			s.m.log.Error("cannot make the IKE SA's AEAD", "err", err)
+			return nil, false, err
+		}
+	}
+	ps, err = message.OpenEncrypted(d.Bytes, sk, overhead, in.open)
+	if errors.Is(err, message.ErrUnauthenticated) {
+		s.reject(RejectDecrypt, d, err.Error())
+		return nil, false, err
+	}
+	s.in, s.out = in, out
+	if err == nil {
+		s.m.traceMessage("opened", d.Remote, h, ps)
+	}
+	return ps, true, err
+}
+
+// request takes a protected request: the next one, or the last one again.
+func (s *sa) request(d Datagram, h message.Header, sk *message.Encrypted) {
+	again := s.answer != nil && h.MessageID == s.expectID-1
+	if !again && h.MessageID != s.expectID || s.state == saAuth {
+		s.reject(RejectMessageID, d, fmt.Sprintf("request %d, expected %d", h.MessageID, s.expectID))
+		return
+	}
+	if !again && (s.state == saRefused || s.state == saHalfOpen && h.Exchange != message.ExchangeIKEAuth) {
+		s.reject(RejectExchange, d, h.Exchange.String()+" before authentication")
+		return
+	}
+	ps, authentic, err := s.open(d, h, sk)
+	switch {
+	case !authentic:
+		return
+	case again:
+		s.counters().Retransmits++
+		s.m.emit(Send{d.Local, d.Remote, s.answer})
+		s.counters().MessagesOut++
+		return
+	}
+	s.arrivedFrom(d)
+	if err != nil {
+		s.answerMalformed(d, h, err)
+		return
+	}
+	if s.state == saHalfOpen {
+		s.authRequest(d, ps)
+		return
+	}
+	s.heardFrom()
+	switch h.Exchange {
+	case message.ExchangeInformational:
+		s.informational(d, ps)
+	case message.ExchangeCreateChildSA:
+		s.childRequest(d, ps)
+	default:
+		s.reject(RejectExchange, d, h.Exchange.String())
+		s.respond(h.Exchange, []message.Payload{&message.Notify{Type: message.NotifyInvalidSyntax}})
+	}
+}
+
+// answerMalformed answers an authenticated request that breaks the syntax
+// (RFC 7296 §2.21, §2.5).
+func (s *sa) answerMalformed(d Datagram, h message.Header, err error) {
+	n := &message.Notify{Type: message.NotifyInvalidSyntax}
+	why := RejectSyntax
+	var critical *message.UnsupportedCriticalError
+	if errors.As(err, &critical) {
+		n = &message.Notify{Type: message.NotifyUnsupportedCriticalPayload, Data: []byte{byte(critical.Payload)}}
+		why = RejectCritical
+	}
+	s.reject(why, d, err.Error())
+	s.respond(h.Exchange, []message.Payload{n})
+	if s.state == saHalfOpen {
+		s.refuse()
+	}
+}
+
+// arrivedFrom follows a peer whose new request authenticates from another address.
+func (s *sa) arrivedFrom(d Datagram) {
+	if d.Remote == s.remote && (d.Local == s.local || !d.Local.IsValid()) {
+		return
+	}
+	s.remote = d.Remote
+	if d.Local.IsValid() {
+		s.local = d.Local
+	}
+	if p := s.peer; p != nil && p.using != nil && p.using.sa == s {
+		p.direct(s)
+	}
+}
+
+// response takes a protected response: only that to the request under way.
+func (s *sa) response(d Datagram, h message.Header, sk *message.Encrypted) {
+	r := s.req
+	if r == nil || h.MessageID != r.id || h.Exchange != r.kind.exchange() {
+		s.reject(RejectMessageID, d, fmt.Sprintf("response %d to nothing", h.MessageID))
+		return
+	}
+	ps, authentic, err := s.open(d, h, sk)
+	if !authentic {
+		return
+	}
+	s.req = nil
+	s.m.timers.stop(&s.retry)
+	if s.state != saAuth {
+		s.heardFrom()
+	} else if d.Local.IsValid() {
+		s.local = d.Local
+	}
+	if err != nil {
+		s.reject(RejectSyntax, d, err.Error())
+		why := Reason{ReasonInvalidSyntax, "response of " + d.Remote.String() + ": " + err.Error()}
+		switch s.state {
+		case saAuth:
+			s.failAttempt(why)
+		case saDeleting:
+			s.end(s.why, true)
+		default:
+			s.beginDelete(why)
+		}
+		return
+	}
+	switch {
+	case r.kind == taskAuth:
+		s.authResponse(d, r, ps)
+	case r.kind == taskDeleteIKE:
+		s.end(s.why, true)
+	case s.state == saDeleting:
+		// Whatever it made or closed ends with the IKE SA.
+	case r.kind == taskDeleteChild:
+		r.child.drop(true)
+	case r.offer != nil:
+		s.childResponse(r, ps)
+	}
+	s.pump()
+}
+
+func (k taskKind) exchange() message.ExchangeType {
+	switch k {
+	case taskInit:
+		return message.ExchangeIKESAInit
+	case taskAuth:
+		return message.ExchangeIKEAuth
+	case taskNewChild, taskRekeyChild:
+		return message.ExchangeCreateChildSA
+	}
+	return message.ExchangeInformational
+}

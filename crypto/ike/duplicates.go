@@ -1,0 +1,98 @@
+package ike
+
+import (
+	"slices"
+	"time"
+)
+
+// resolve decides, once s has authenticated with the child c, which of the IKE SAs
+// with the same peer goes on. Both ends come to the same result:
+//
+//   - A newer one replaces those that stood before its first message. With
+//     INITIAL_CONTACT they are dropped, for the peer does not have them (RFC 7296
+//     §2.4); without, its initiator deletes them, and we do if it does not.
+//   - Of two that were set up at the same time, one from each end, the one with the
+//     lowest nonce goes: its initiator deletes it (as RFC 7296 §2.8.2 has it for
+//     rekeys), and we do if it does not.
+func (s *sa) resolve(c *child, contact bool) {
+	p := s.peer
+	if a := p.attempt; a != nil && a.state == saInit {
+		a.close() // the peer has authenticated nothing of it
+	}
+	won, alone := true, true
+	for _, o := range slices.Clone(p.sas) {
+		if o == s || o.state != saEstablished {
+			continue
+		}
+		switch {
+		case !overlap(s, o) && contact:
+			o.discard(Reason{Code: ReasonReplaced, Detail: "the peer has no other SA"}, c)
+		case !overlap(s, o) || s.initiator == o.initiator:
+			o.superseded(s.initiator)
+			alone = alone && !o.hasChild()
+		case lessNonce(s.lowNonce(), o.lowNonce()):
+			won = false
+			s.superseded(s.initiator)
+		default:
+			o.superseded(o.initiator)
+		}
+	}
+	// As responder with an older SA still working, wait until the peer is known to
+	// have our answer.
+	if won && (s.initiator || alone || p.using == nil) {
+		c.use()
+	}
+}
+
+// replaceOlder drops what INITIAL_CONTACT says is not there any more.
+func (s *sa) replaceOlder() {
+	for _, o := range slices.Clone(s.peer.sas) {
+		if o != s && o.state == saEstablished && !overlap(s, o) {
+			o.end(Reason{Code: ReasonReplaced, Detail: "the peer has no other SA"}, false)
+		}
+	}
+}
+
+// overlap tells whether each of the two began before the other one stood.
+func overlap(a, b *sa) bool {
+	return a.createdAt < b.establishedAt && b.createdAt < a.establishedAt
+}
+
+func (s *sa) lowNonce() []byte { return lower(s.nonceI, s.nonceR) }
+
+// discard ends an SA that the peer does not have, moving to c first so that there is
+// never nothing to send on.
+func (s *sa) discard(why Reason, c *child) {
+	c.use()
+	s.end(why, false)
+}
+
+// superseded ends an SA that another one took over from: at once by our DELETE, or by
+// the peer's and only after a while by ours.
+func (s *sa) superseded(ours bool) {
+	s.why = Reason{Code: ReasonReplaced, Detail: "by a newer IKE SA"}
+	if ours {
+		s.m.timers.set(&s.expire, s.m.now)
+		return
+	}
+	s.m.timers.set(&s.expire, s.m.now.Add(supersededWait))
+}
+
+// supersededWait is how long the initiator of the SA that goes on has to delete the
+// other one. Until then a responder sends on what it had.
+const supersededWait = time.Second
+
+// childlessDue gives an SA that lost its last child a new one, or gives up an SA that
+// never had one.
+func (s *sa) childlessDue() {
+	p := s.peer
+	switch {
+	case s.state != saEstablished || s.hasChild():
+	case !s.hadChild && !s.initiator:
+		s.beginDelete(s.why)
+	case p.wanted || p.Remote.IsValid():
+		s.enqueue(task{kind: taskNewChild})
+	case p.up && p.using == nil:
+		p.lost(Reason{ReasonDeleted, "the peer deleted the child SA"})
+	}
+}

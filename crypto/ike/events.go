@@ -1,0 +1,82 @@
+package ike
+
+import "net/netip"
+
+// Event is something that happened outside the machine.
+type Event interface{ event() }
+
+// AddPeer makes a peer known, or replaces what was known under its ID. SAs of a
+// replaced peer are deleted with DELETE messages. A peer that does not Validate is
+// not added; the answer is then Down with ReasonConfig.
+type AddPeer struct{ Peer Peer }
+
+// RemovePeer deletes a peer's SAs, telling the peer, and forgets it.
+type RemovePeer struct{ ID PeerID }
+
+// Connect makes a peer wanted: the machine initiates to Peer.Remote now and after
+// every loss until RemovePeer. It changes nothing for a peer that is already up or
+// connecting, and waits for the peer where Remote is the zero value. Given for a
+// peer that is backing off it starts a new attempt at once.
+type Connect struct {
+	ID    PeerID
+	Local netip.AddrPort // our end for Send.Local; may be zero
+}
+
+// Datagram is one IKE message as received.
+type Datagram struct {
+	Local, Remote netip.AddrPort
+	Bytes         []byte // without the non-ESP marker; borrowed until Step returns
+}
+
+// Tick says only that time has passed. Every event does so too.
+type Tick struct{}
+
+// SoftLimit asks for a rekey of the child with this inbound SPI.
+type SoftLimit struct {
+	ID  PeerID
+	SPI uint32
+}
+
+// HardLimit says that the child with this inbound SPI can no longer send: it is
+// deleted and a new one built.
+type HardLimit struct {
+	ID  PeerID
+	SPI uint32
+}
+
+// Heard says that ESP authenticated on the child with this inbound SPI since the
+// last Heard. To be given at once for the first packet of a new child, and at most
+// once a second after that.
+type Heard struct {
+	ID  PeerID
+	SPI uint32
+}
+
+// UnknownSPI is ESP from Remote with an SPI that no SA has.
+type UnknownSPI struct {
+	Local, Remote netip.AddrPort
+	SPI           uint32
+}
+
+// Moved says that the newest authenticated ESP of a tunnel came from another
+// address than Endpoint told.
+type Moved struct {
+	ID            PeerID
+	Local, Remote netip.AddrPort
+}
+
+// Shutdown sends a DELETE for every IKE SA, forgets all of them, and stops
+// answering. The DELETEs are sent once: nothing waits for their answers.
+type Shutdown struct{}
+
+func (AddPeer) event()    {}
+func (RemovePeer) event() {}
+func (Connect) event()    {}
+func (Datagram) event()   {}
+func (Tick) event()       {}
+func (SoftLimit) event()  {}
+func (HardLimit) event()  {}
+func (Heard) event()      {}
+func (UnknownSPI) event() {}
+func (Moved) event()      {}
+func (Shutdown) event()   {}

@@ -1,0 +1,43 @@
+package ike
+
+import (
+	"encoding/binary"
+
+	"vpngw/crypto/ike/message"
+)
+
+// ikeKeys are the secrets of an IKE SA (RFC 7296 §2.14). There is no SK_ai or SK_ar
+// with an AEAD (RFC 5282 §5.1).
+type ikeKeys struct {
+	d, ei, er, pi, pr []byte
+}
+
+// String keeps the keys out of logs.
+func (ikeKeys) String() string { return "[redacted]" }
+
+// GoString keeps the keys out of logs.
+func (ikeKeys) GoString() string { return "[redacted]" }
+
+// deriveIKE computes SKEYSEED = prf(Ni ‖ Nr, g^ir) and from it the SK_*.
+func deriveIKE(s suite, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
+	seed := s.prf.sum(append(append([]byte(nil), ni...), nr...), secret)
+	var spis [16]byte
+	binary.BigEndian.PutUint64(spis[:8], uint64(spiI))
+	binary.BigEndian.PutUint64(spis[8:], uint64(spiR))
+	n, e := s.prf.size(), s.cipher.KeyLen()
+	all := s.prf.expand(seed, 3*n+2*e, ni, nr, spis[:])
+	take := func(n int) []byte {
+		k := all[:n:n]
+		all = all[n:]
+		return k
+	}
+	return ikeKeys{d: take(n), ei: take(e), er: take(e), pi: take(n), pr: take(n)}
+}
+
+// deriveChild computes KEYMAT = prf+(SK_d, [g^ir] ‖ Ni ‖ Nr) (RFC 7296 §2.17) and
+// gives key and salt for initiator to responder and for the other way.
+func deriveChild(p PRF, skD, secret, ni, nr []byte, c Cipher) (toResponder, toInitiator []byte) {
+	n := c.KeyLen()
+	all := p.expand(skD, 2*n, secret, ni, nr)
+	return all[:n:n], all[n:]
+}

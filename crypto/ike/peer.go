@@ -1,0 +1,141 @@
+package ike
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// PeerID names a peer, and so a tunnel, towards the machine. The caller chooses it.
+type PeerID uint32
+
+// LevelTrace is the slog level of message contents. Secrets are never logged.
+const LevelTrace = slog.Level(-8)
+
+// Config is what a Machine is made with.
+type Config struct {
+	Rand   io.Reader              // all randomness; required. A failing reader fails the attempt at hand
+	Log    *slog.Logger           // nil: nothing is logged
+	SPI    func() (uint32, error) // a fresh inbound ESP SPI, unique and ≥ 256; required. It may end up unused
+	Limits Limits
+}
+
+// Limits bound what strangers can make the machine hold. Zero fields take the default.
+type Limits struct {
+	HalfOpen        int           // SAs not yet authenticated as responder, in all; 1024
+	HalfOpenPerAddr int           // of these from one address; 3
+	CookieFrom      int           // half-open SAs from which on a cookie is demanded; 30
+	HalfOpenLife    time.Duration // 10 s
+}
+
+// Selector is a range of traffic of one address family (RFC 7296 §3.13.1).
+type Selector struct {
+	Proto              uint8  // 0: any
+	StartPort, EndPort uint16 // 0–65535: any
+	First, Last        netip.Addr
+}
+
+// Auth is how the two ends prove who they are: a PSK, or else raw Ed25519 keys
+// (RFC 7427, RFC 7670, RFC 8420).
+type Auth struct {
+	PSK        []byte // ≥ 16 bytes
+	Private    ed25519.PrivateKey
+	PeerPublic ed25519.PublicKey
+}
+
+// String shows the kind of authentication only.
+func (a Auth) String() string {
+	if a.PSK != nil {
+		return "psk"
+	}
+	return "ed25519"
+}
+
+// GoString shows the kind of authentication only.
+func (a Auth) GoString() string { return a.String() }
+
+// LogValue shows the kind of authentication only.
+func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// DPD is dead peer detection (RFC 7296 §2.4).
+type DPD struct {
+	Interval time.Duration // of silence, until the peer is probed; default 10 s
+	Timeout  time.Duration // of an unanswered request, until the peer is down; default 20 s
+}
+
+// Peer is one tunnel's configuration. Its slices are the machine's after AddPeer.
+type Peer struct {
+	ID                PeerID
+	Name              string         // for the log
+	Remote            netip.AddrPort // zero: wait for the peer
+	LocalID, RemoteID Identity
+	Auth              Auth
+	Local, Remotes    []Selector // traffic selectors, ours and theirs; at most MaxSelectors each
+
+	// Preferences, best first; empty means all in the order of their constants.
+	Ciphers []Cipher
+	Groups  []Group
+	PRFs    []PRF
+
+	ESN bool // offer and prefer extended sequence numbers; a peer without them gets none
+	PFS bool // a fresh Diffie-Hellman in every child rekey
+
+	ChildLifetime time.Duration // until a child is rekeyed, ± 10 % jitter; default 1 h
+	DPD           DPD
+}
+
+// MaxSelectors bounds the traffic selectors of one side of a child SA.
+const MaxSelectors = 32
+
+// minPSK is 128 bits.
+const minPSK = 16
+
+// Validate says what of a peer's configuration cannot work.
+func (p *Peer) Validate() error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("peer %s: %s", p.Name, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case p.LocalID.IsZero():
+		return fail("no local identity")
+	case p.RemoteID.IsZero():
+		return fail("no remote identity")
+	case p.LocalID == p.RemoteID:
+		return fail("both ends have the identity %v", p.LocalID)
+	case p.Remote.IsValid() && p.Remote.Port() == 0:
+		return fail("remote address %v has no port", p.Remote.Addr())
+	case p.Auth.PSK != nil && len(p.Auth.PSK) < minPSK:
+		return fail("the PSK has %d bytes, under 128 bits: give at least %d", len(p.Auth.PSK), minPSK)
+	case p.Auth.PSK == nil && len(p.Auth.Private) != ed25519.PrivateKeySize:
+		return fail("neither a PSK nor an Ed25519 private key")
+	case p.Auth.PSK == nil && len(p.Auth.PeerPublic) != ed25519.PublicKeySize:
+		return fail("no Ed25519 public key of the peer")
+	case p.ChildLifetime < 0 || p.DPD.Interval < 0 || p.DPD.Timeout < 0:
+		return fail("a negative duration")
+	}
+	if err := validSelectors(p.Local); err != nil {
+		return fail("local selectors: %v", err)
+	}
+	if err := validSelectors(p.Remotes); err != nil {
+		return fail("remote selectors: %v", err)
+	}
+	for _, c := range p.Ciphers {
+		if c.KeyLen() == 0 {
+			return fail("unknown cipher %d", c)
+		}
+	}
+	for _, g := range p.Groups {
+		if g < X25519 || g > P384 {
+			return fail("unknown group %d", g)
+		}
+	}
+	for _, f := range p.PRFs {
+		if f < PRFSHA256 || f > PRFSHA512 {
+			return fail("unknown PRF %d", f)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package ike
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"vpngw/crypto/ike/message"
+)
+
+// Times of the recovery from a peer that lost its state.
+const (
+	suspectTime = 600 * time.Millisecond // without an answer, until a new SA is tried beside the old one
+	hintPause   = 5 * time.Second        // between two hints that are believed so far
+	youngTime   = 2 * time.Second        // an SA this new is hinted at only by messages that crossed
+	complainGap = time.Second            // between two hints to one address
+	maxHinted   = 256                    // addresses remembered for that
+)
+
+// hintLimiter bounds the unprotected messages that we send of our own accord.
+type hintLimiter struct {
+	last map[netip.Addr]time.Time
+}
+
+func (l *hintLimiter) allow(now time.Time, to netip.Addr) bool {
+	if at, ok := l.last[to]; ok && now.Sub(at) < complainGap {
+		return false
+	}
+	if len(l.last) >= maxHinted {
+		for a, at := range l.last {
+			if now.Sub(at) >= complainGap {
+				delete(l.last, a)
+			}
+		}
+		if len(l.last) >= maxHinted {
+			return false
+		}
+	}
+	if l.last == nil {
+		l.last = map[netip.Addr]time.Time{}
+	}
+	l.last[to] = now
+	return true
+}
+
+// complain answers a request that cannot be read with an unprotected notify
+// (RFC 7296 §1.5, §2.5), rarely.
+func (m *Machine) complain(d Datagram, h message.Header, x message.ExchangeType, t message.NotifyType) {
+	if m.hints.allow(m.now, d.Remote.Addr()) {
+		m.answerStranger(d, h, x, &message.Notify{Type: t})
+	}
+}
+
+// unknownSPI is the event. The sender is told, since it may be the survivor of our
+// restart (RFC 7296 §1.5); and if a peer is configured there that we have no SA with,
+// we connect.
+func (m *Machine) unknownSPI(ev UnknownSPI) {
+	here := m.addrs.at[ev.Remote.Addr().Unmap()]
+	for _, p := range here {
+		if p.attempt != nil {
+			return // its answer may have been overtaken by the first packets
+		}
+	}
+	for _, p := range here {
+		if len(p.sas) == 0 {
+			p.start(p.Remote, ev.Local)
+		}
+	}
+	if len(here) == 0 && m.addrs.waiting == 0 || !m.hints.allow(m.now, ev.Remote.Addr()) {
+		return
+	}
+	h := message.Header{Version: message.Version2, Exchange: message.ExchangeInformational, Flags: message.FlagInitiator}
+	n := &message.Notify{Type: message.NotifyInvalidSPI, Data: binary.BigEndian.AppendUint32(nil, ev.SPI)}
+	b, err := message.Marshal(&message.Message{Header: h, Payloads: []message.Payload{n}})
+	if err != nil {
+		return
+	}
+	m.traceMessage("built", ev.Remote, h, []message.Payload{n})
+	m.strangers.MessagesOut++
+	m.emit(Send{ev.Local, ev.Remote, b})
+}
+
+// unprotected takes an INFORMATIONAL message without protection: at most a hint that
+// the peer lost its state.
+func (m *Machine) unprotected(d Datagram, h message.Header) {
+	m.strangers.MessagesIn++
+	m.strangers.Rejected[RejectUnprotected]++
+	msg, err := message.Parse(d.Bytes)
+	if err != nil {
+		return
+	}
+	m.traceMessage("received", d.Remote, h, msg.Payloads)
+	n, _ := msg.Payloads[0].(*message.Notify)
+	switch {
+	case n == nil:
+	case n.Type == message.NotifyInvalidIKESPI && h.Flags.Response():
+		for _, own := range []message.SPI{h.InitiatorSPI, h.ResponderSPI} {
+			if s := m.sas[own]; s != nil && s.spiI == h.InitiatorSPI && s.spiR == h.ResponderSPI {
+				s.hint(d)
+				return
+			}
+		}
+	case n.Type == message.NotifyInvalidSPI && !h.Flags.Response():
+		data := n.Data
+		if len(data) == 0 {
+			data = n.SPI
+		}
+		spi, ok := message.ParseChildSPI(data)
+		if !ok {
+			return
+		}
+		for _, c := range slices.Clone(m.outbound[spi]) {
+			c.sa.hint(d)
+		}
+	}
+}
+
+// hint starts a probe at once. A forged hint costs one probe in hintPause, and an
+// answered probe changes nothing.
+func (s *sa) hint(d Datagram) {
+	m := s.m
+	if s.state != saEstablished || d.Remote != s.remote || s.peer.attempt != nil ||
+		m.now.Sub(s.established) < youngTime || !s.lastHint.IsZero() && m.now.Sub(s.lastHint) < hintPause {
+		return
+	}
+	s.peer.log.Info("the peer may have lost its state: probing", "remote", s.remote)
+	s.lastHint = m.now
+	m.timers.set(&s.suspect, m.now.Add(suspectTime))
+	if s.req != nil {
+		s.req.urgent = urgentTries
+		s.retransmit()
+		return
+	}
+	s.enqueue(task{kind: taskProbe})
+}
+
+// suspectDue starts a new SA beside one that did not answer. The old one stays until
+// the new one has authenticated, or its own silence ends it.
+func (s *sa) suspectDue() {
+	if s.state == saEstablished && s.lastHeard.Before(s.lastHint) {
+		s.peer.start(s.remote, s.local)
+	}
+}

@@ -1,0 +1,227 @@
+package ike
+
+import (
+	"slices"
+	"time"
+
+	"vpngw/crypto/ike/message"
+)
+
+// Retransmission (RFC 7296 §2.1, §2.4). Silence is the only thing that ends an
+// exchange without an authenticated answer.
+const (
+	retryFirst   = 500 * time.Millisecond // doubled at each
+	retryMax     = 2 * time.Second
+	urgentRetry  = 200 * time.Millisecond // while a hint says that the peer lost its state
+	urgentTries  = 3
+	initTimeout  = 30 * time.Second
+	refusedWait  = 3 * time.Second  // for a better answer than an unprotected refusal
+	authTimeout  = 10 * time.Second // as long as a responder keeps a half-open SA
+	closeTimeout = 5 * time.Second
+	busyWait     = 1500 * time.Millisecond // after TEMPORARY_FAILURE
+	heardFactor  = 4                       // ESP that goes on stretches a request's timeout at most so far
+	maxTasks     = 16
+
+	childlessTime = 3 * time.Second // for the peer to make a child of an SA that lost its last
+)
+
+type taskKind uint8
+
+const (
+	taskInit taskKind = iota
+	taskAuth
+	taskProbe
+	taskNewChild
+	taskRekeyChild
+	taskDeleteChild
+	taskDeleteIKE
+)
+
+// task is an exchange that waits for the window.
+type task struct {
+	kind  taskKind
+	child *child
+	group Group // for a child: the group that the peer wants, or 0
+	tries int   // of INVALID_KE_PAYLOAD
+}
+
+// request is the one request under way.
+type request struct {
+	task
+	id          uint32
+	bytes       []byte
+	first, sent time.Time
+	sends       int
+	urgent      int // sends left at the urgent pace
+	offer       *offer
+}
+
+func (s *sa) enqueue(t task) {
+	if s.state != saEstablished && t.kind != taskDeleteIKE || len(s.tasks) >= maxTasks {
+		return
+	}
+	if slices.ContainsFunc(s.tasks, func(o task) bool { return o.kind == t.kind && o.child == t.child }) {
+		return
+	}
+	s.tasks = append(s.tasks, t)
+	s.pump()
+}
+
+// dropTasks takes back what waits for a child.
+func (s *sa) dropTasks(c *child) {
+	s.tasks = slices.DeleteFunc(s.tasks, func(t task) bool { return t.child == c })
+}
+
+// pump starts the next exchange if the window is free.
+func (s *sa) pump() {
+	for s.req == nil && len(s.tasks) > 0 && s.state != saClosed {
+		t := s.tasks[0]
+		s.tasks = slices.Delete(s.tasks, 0, 1)
+		switch t.kind {
+		case taskProbe:
+			s.ask(t, message.ExchangeInformational, nil, nil)
+		case taskDeleteIKE:
+			s.ask(t, message.ExchangeInformational, []message.Payload{&message.Delete{Protocol: message.ProtocolIKE}}, nil)
+		case taskDeleteChild:
+			s.ask(t, message.ExchangeInformational,
+				[]message.Payload{&message.Delete{Protocol: message.ProtocolESP, SPIs: []uint32{t.child.in}}}, nil)
+		case taskNewChild, taskRekeyChild:
+			s.askChild(t)
+		}
+	}
+}
+
+// ask seals a request and sends it.
+func (s *sa) ask(t task, x message.ExchangeType, ps []message.Payload, o *offer) {
+	b, err := s.seal(x, false, s.nextID, ps)
+	if err != nil {
+		s.end(s.peer.fail("build a request", err), false)
+		return
+	}
+	s.launch(t, b, o)
+}
+
+// launch makes b the request under way.
+func (s *sa) launch(t task, b []byte, o *offer) {
+	s.req = &request{task: t, id: s.nextID, bytes: b, offer: o, first: s.m.now}
+	s.nextID++
+	s.transmit()
+}
+
+func (s *sa) transmit() {
+	r := s.req
+	r.sends++
+	r.sent = s.m.now
+	s.send(r.bytes)
+	wait := min(retryFirst<<min(r.sends-1, 8), retryMax)
+	if r.urgent > 0 {
+		r.urgent--
+		wait = urgentRetry
+	}
+	at := s.m.now.Add(wait)
+	if end := s.patience(); end.Before(at) {
+		at = end
+	}
+	s.m.timers.set(&s.retry, at)
+}
+
+func (s *sa) retransmit() {
+	s.counters().Retransmits++
+	s.transmit()
+}
+
+// patience is when the request under way has been unanswered for too long.
+func (s *sa) patience() time.Time {
+	r := s.req
+	switch s.state {
+	case saInit:
+		if s.hs.refusal.Code != ReasonNone {
+			return r.first.Add(refusedWait)
+		}
+		return r.first.Add(initTimeout)
+	case saAuth:
+		return r.first.Add(authTimeout)
+	case saDeleting:
+		return r.first.Add(closeTimeout)
+	}
+	// A peer whose ESP comes in is alive: only its answer is lost.
+	timeout := s.peer.DPD.Timeout
+	end := r.first.Add(timeout)
+	if later := s.lastHeard.Add(timeout); later.After(end) {
+		end = later
+	}
+	if last := r.first.Add(heardFactor * timeout); end.After(last) {
+		end = last
+	}
+	return end
+}
+
+// retryDue retransmits or gives up.
+func (s *sa) retryDue() {
+	if s.req == nil {
+		return
+	}
+	if s.patience().After(s.m.now) {
+		s.retransmit()
+		return
+	}
+	switch s.state {
+	case saInit, saAuth:
+		why := s.hs.refusal
+		if why.Code == ReasonNone {
+			why = Reason{ReasonNoResponse, "of " + s.remote.String() + " to our " + s.state.phase()}
+		}
+		s.failAttempt(why)
+	case saDeleting:
+		s.end(s.why, false)
+	default:
+		s.end(Reason{ReasonDead, "no answer of " + s.remote.String() + " in " + s.m.now.Sub(s.req.first).String()}, false)
+	}
+}
+
+func (s saState) phase() string {
+	if s == saAuth {
+		return "IKE_AUTH"
+	}
+	return "IKE_SA_INIT"
+}
+
+// failAttempt ends a handshake of ours.
+func (s *sa) failAttempt(why Reason) {
+	p := s.peer
+	p.log.Info("attempt failed", "remote", s.remote, "reason", why)
+	s.close()
+	p.settle(why)
+}
+
+// dpdDue probes a peer that was silent (RFC 7296 §2.4). A request that is under way
+// anyway does as well.
+func (s *sa) dpdDue() {
+	if s.state == saEstablished && s.req == nil {
+		s.enqueue(task{kind: taskProbe})
+	}
+}
+
+// beginDelete tells the peer that the SA ends. Children stay in for what is under way.
+func (s *sa) beginDelete(why Reason) {
+	if s.state != saEstablished {
+		return
+	}
+	s.state, s.why = saDeleting, why
+	s.tasks = nil
+	s.m.timers.set(&s.expire, s.m.now.Add(2*closeTimeout))
+	s.dropChildren(true)
+	s.enqueue(task{kind: taskDeleteIKE})
+	s.peer.settle(why)
+}
+
+// farewell sends a DELETE that nothing waits for.
+func (s *sa) farewell() {
+	if s.state != saEstablished {
+		return
+	}
+	b, err := s.seal(message.ExchangeInformational, false, s.nextID, []message.Payload{&message.Delete{Protocol: message.ProtocolIKE}})
+	if err == nil {
+		s.send(b)
+	}
+}

@@ -1,0 +1,240 @@
+package ike
+
+import (
+	"crypto/ecdh"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"vpngw/crypto/ike/message"
+)
+
+// saState is where an IKE SA stands.
+type saState uint8
+
+const (
+	saInit        saState = iota // initiator: IKE_SA_INIT request sent
+	saAuth                       // initiator: IKE_AUTH request sent
+	saHalfOpen                   // responder: IKE_SA_INIT answered
+	saRefused                    // responder: AUTH refused; only repeats that answer
+	saEstablished                //
+	saDeleting                   // our DELETE is due or under way: nothing else begins
+	saClosed                     //
+)
+
+var saStateNames = [...]string{"init", "auth", "half-open", "refused", "established", "deleting", "closed"}
+
+func (s saState) String() string { return saStateNames[s] }
+
+// sa is one IKE SA, from its first message on.
+type sa struct {
+	m         *Machine
+	peer      *peer // nil for a responder's until AUTH told who it is
+	state     saState
+	initiator bool // we are its original initiator
+	spiI      message.SPI
+	spiR      message.SPI
+
+	local, remote netip.AddrPort
+	behindNAT     bool
+	peerNAT       bool
+
+	suite   suite
+	keys    ikeKeys
+	in, out *protection
+
+	// Of the handshake; dropped once established.
+	hs *handshake
+
+	nonceI, nonceR []byte
+	initKey        [sha256.Size]byte // responder: the INIT request that made it
+	counted        netip.Prefix      // responder: whom it counts for as half-open
+
+	// Window of one (RFC 7296 §2.3): one request of ours under way, and one answer to
+	// the peer's last request at hand.
+	nextID   uint32
+	req      *request
+	tasks    []task
+	expectID uint32
+	answer   []byte // to request expectID−1
+
+	createdAt, establishedAt uint64 // logical time
+	established              time.Time
+	lastHeard                time.Time
+	confirmed                bool // heard of since it was established
+	hadChild                 bool
+
+	retry, dpd, expire, childless, suspect timer
+	why                                    Reason // of expire
+	lastHint                               time.Time
+}
+
+// handshake is what only IKE_SA_INIT and IKE_AUTH need.
+type handshake struct {
+	group    Group
+	tried    []Group
+	private  *ecdh.PrivateKey
+	cookie   []byte
+	cookies  int
+	initI    []byte // the IKE_SA_INIT messages as they went over the wire
+	initR    []byte
+	refusal  Reason // of an unprotected notify: only a hint
+	identity bool   // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
+}
+
+func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
+	s := &sa{m: m, initiator: initiator, local: local, remote: remote, hs: &handshake{}, createdAt: m.tick()}
+	s.retry.fire = s.retryDue
+	s.dpd.fire = s.dpdDue
+	s.expire.fire = s.expired
+	s.childless.fire = s.childlessDue
+	s.suspect.fire = s.suspectDue
+	return s
+}
+
+// spi is our own SPI.
+func (s *sa) spi() message.SPI {
+	if s.initiator {
+		return s.spiI
+	}
+	return s.spiR
+}
+
+// counters are the peer's, or everybody's before it is known.
+func (s *sa) counters() *Counters {
+	if s.peer != nil {
+		return &s.peer.counters
+	}
+	return &s.m.strangers
+}
+
+// derive makes the keys of the SA from the shared secret.
+func (s *sa) derive(secret []byte) {
+	s.keys = deriveIKE(s.suite, secret, s.nonceI, s.nonceR, s.spiI, s.spiR)
+}
+
+// protect makes both AEADs. A half-open SA has none, for they are large.
+func (s *sa) protect() (in, out *protection, err error) {
+	keyIn, keyOut := s.keys.ei, s.keys.er
+	if s.initiator {
+		keyIn, keyOut = keyOut, keyIn
+	}
+	in, errIn := newProtection(s.suite.cipher, keyIn)
+	out, errOut := newProtection(s.suite.cipher, keyOut)
+	return in, out, errors.Join(errIn, errOut)
+}
+
+// header is that of a message of ours.
+func (s *sa) header(x message.ExchangeType, response bool, id uint32) message.Header {
+	h := message.Header{InitiatorSPI: s.spiI, ResponderSPI: s.spiR, Version: message.Version2, Exchange: x, MessageID: id}
+	if s.initiator {
+		h.Flags |= message.FlagInitiator
+	}
+	if response {
+		h.Flags |= message.FlagResponse
+	}
+	return h
+}
+
+// seal builds a protected message.
+func (s *sa) seal(x message.ExchangeType, response bool, id uint32, ps []message.Payload) ([]byte, error) {
+	h := s.header(x, response, id)
+	b, err := message.BuildEncrypted(h, ps, overhead, s.out.seal)
+	if err == nil {
+		s.m.traceMessage("sealed", s.remote, h, ps)
+	}
+	return b, err
+}
+
+func (s *sa) send(b []byte) {
+	s.counters().MessagesOut++
+	s.m.emit(Send{s.local, s.remote, b})
+}
+
+// respond answers the request at hand and remembers the answer.
+func (s *sa) respond(x message.ExchangeType, ps []message.Payload) {
+	b, err := s.seal(x, true, s.expectID, ps)
+	if err != nil {
+		// Only a list of payloads that is too long gets here; the peer will ask again.
+		s.m.log.Error("cannot build an answer", "exchange", x, "err", err)
+		return
+	}
+	s.expectID++
+	s.answer = b
+	s.send(b)
+}
+
+// close forgets the SA without a word to the peer. Its children must be gone or go
+// with removeChildren.
+func (s *sa) close() {
+	if s.state == saClosed {
+		return
+	}
+	s.state = saClosed
+	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect} {
+		s.m.timers.stop(t)
+	}
+	if s.m.sas[s.spi()] == s {
+		delete(s.m.sas, s.spi())
+	}
+	if !s.initiator {
+		s.m.halfOpen.forget(s)
+	}
+	s.req, s.tasks, s.keys, s.hs = nil, nil, ikeKeys{}, nil
+	if p := s.peer; p != nil {
+		p.sas = slices.DeleteFunc(p.sas, func(o *sa) bool { return o == s })
+		if p.attempt == s {
+			p.attempt = nil
+		}
+	}
+}
+
+// end closes an established SA and its children, and tells the tunnel if it was the
+// last. With linger the inbound halves stay a while.
+func (s *sa) end(why Reason, linger bool) {
+	if s.state == saClosed {
+		return
+	}
+	p := s.peer
+	wasUsable := s.state == saEstablished
+	s.close()
+	s.dropChildren(linger)
+	if wasUsable {
+		p.log.Debug("IKE SA ended", "spi_i", s.spiI, "spi_r", s.spiR, "reason", why)
+		p.settle(why)
+	}
+}
+
+func (s *sa) dropChildren(linger bool) {
+	if s.peer == nil {
+		return
+	}
+	for _, c := range slices.Clone(s.peer.children) {
+		if c.sa == s {
+			c.drop(linger)
+		}
+	}
+}
+
+// heardFrom notes that the peer has this SA and lives.
+func (s *sa) heardFrom() {
+	s.lastHeard = s.m.now
+	s.confirmed = true
+	if s.state == saEstablished {
+		s.m.timers.set(&s.dpd, s.m.now.Add(s.peer.DPD.Interval))
+	}
+}
+
+// expired ends what took too long.
+func (s *sa) expired() {
+	switch s.state {
+	case saHalfOpen, saRefused:
+		s.close()
+	case saDeleting:
+		s.end(s.why, false)
+	case saEstablished:
+		s.beginDelete(s.why)
+	}
+}

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Status is what `vpngw status --json` says, as far as labs use it. Fields it does not know are ignored.
+type Status struct {
+	Version string `json:"version"`
+	Gateway struct {
+		Interface string          `json:"interface"`
+		MTU       int             `json:"mtu"`
+		Features  json.RawMessage `json:"features"`
+	} `json:"gateway"`
+	Edges   Edges             `json:"edges"`
+	Tunnels []TunnelStatus    `json:"tunnels"`
+	Drops   map[string]uint64 `json:"drops"`
+}
+
+// Edges are the four places where packets cross between the gateway and the kernel.
+type Edges struct {
+	TunRead    Edge `json:"tun_read"`
+	UDPSend    Edge `json:"udp_send"`
+	UDPReceive Edge `json:"udp_receive"`
+	TunWrite   Edge `json:"tun_write"`
+}
+
+// Sub is what happened between two readings.
+func (e Edges) Sub(before Edges) Edges {
+	return Edges{e.TunRead.sub(before.TunRead), e.UDPSend.sub(before.UDPSend),
+		e.UDPReceive.sub(before.UDPReceive), e.TunWrite.sub(before.TunWrite)}
+}
+
+// Edge counts the system calls at one edge and what they carried.
+type Edge struct {
+	Calls   uint64 `json:"calls"`
+	Bytes   uint64 `json:"bytes"`
+	Packets uint64 `json:"packets"`
+}
+
+func (e Edge) sub(before Edge) Edge {
+	return Edge{e.Calls - before.Calls, e.Bytes - before.Bytes, e.Packets - before.Packets}
+}
+
+// BytesPerCall is the average size of what one call carried.
+func (e Edge) BytesPerCall() float64 {
+	if e.Calls == 0 {
+		return 0
+	}
+	return float64(e.Bytes) / float64(e.Calls)
+}
+
+// TunnelStatus is one tunnel.
+type TunnelStatus struct {
+	Name       string            `json:"name"`
+	State      string            `json:"state"` // up, connecting, rekeying, down, wanted
+	Reason     string            `json:"reason"`
+	Flowing    bool              `json:"flowing"`
+	Peer       string            `json:"peer_address"`
+	BytesIn    uint64            `json:"bytes_in"`
+	BytesOut   uint64            `json:"bytes_out"`
+	PacketsIn  uint64            `json:"packets_in"`
+	PacketsOut uint64            `json:"packets_out"`
+	Drops      map[string]uint64 `json:"drops"`
+}
+
+// Up tells whether keys are agreed: a tunnel that rekeys goes on carrying packets.
+func (t TunnelStatus) Up() bool { return t.State == "up" || t.State == "rekeying" }
+
+// ParseStatus reads the output of `vpngw status --json`.
+func ParseStatus(text []byte) (Status, error) {
+	var s Status
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("vpngw status --json: %w", err)
+	}
+	return s, nil
+}
+
+// Tunnel finds a tunnel by name.
+func (s Status) Tunnel(name string) (TunnelStatus, error) {
+	for _, t := range s.Tunnels {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	return TunnelStatus{}, fmt.Errorf("vpngw status: there is no tunnel %q among %d", name, len(s.Tunnels))
+}
+
+// AllDrops sums the drops of the gateway and of its tunnels by reason, without the zeros.
+func (s Status) AllDrops() map[string]uint64 {
+	all := map[string]uint64{}
+	add := func(drops map[string]uint64) {
+		for reason, n := range drops {
+			if n > 0 {
+				all[reason] += n
+			}
+		}
+	}
+	add(s.Drops)
+	for _, t := range s.Tunnels {
+		add(t.Drops)
+	}
+	return all
+}
+
+// FormatDrops writes drops as "reason 3, other 1", in order of the reasons, or "none".
+func FormatDrops(drops map[string]uint64) string {
+	if len(drops) == 0 {
+		return "none"
+	}
+	parts := make([]string, 0, len(drops))
+	for _, reason := range slices.Sorted(maps.Keys(drops)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, drops[reason]))
+	}
+	return strings.Join(parts, ", ")
+}

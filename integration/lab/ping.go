@@ -1,0 +1,255 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ping sends ICMP echo requests from a namespace, without any program.
+type Ping struct {
+	From     *Namespace
+	To       netip.Addr
+	Count    int           // 0: 10
+	Interval time.Duration // between requests; 0: 100 ms
+	Wait     time.Duration // for the last replies; 0: 1 s
+	Size     int           // bytes of payload, at least 8; 0: 56
+}
+
+// PingResult is what came back. Times are round trips of first replies, from the send call to the kernel's receive time stamp.
+type PingResult struct {
+	Sent, Received, Duplicates  int
+	Min, Mean, Median, P99, Max time.Duration
+	LongestGap                  time.Duration // between the first replies that followed one another
+}
+
+// LossPercent is the share of requests without a reply.
+func (r PingResult) LossPercent() float64 {
+	if r.Sent == 0 {
+		return 0
+	}
+	return 100 * float64(r.Sent-r.Received) / float64(r.Sent)
+}
+
+func (r PingResult) String() string {
+	return fmt.Sprintf("%d/%d replies, round trip median %v, 99 %% %v, max %v", r.Received, r.Sent,
+		r.Median.Round(time.Microsecond), r.P99.Round(time.Microsecond), r.Max.Round(time.Microsecond))
+}
+
+// pingID tells simultaneous pings of one namespace apart.
+var pingID atomic.Uint32
+
+// Run sends the requests and gathers the replies. A host that does not answer is no error, but a result with nothing received;
+// so is a network unreachable. When the context ends, Run returns what it has, without an error.
+func (p Ping) Run(ctx context.Context) (PingResult, error) {
+	p.Count, p.Size = orDefault(p.Count, 10), max(8, orDefault(p.Size, 56))
+	p.Interval, p.Wait = orDefault(p.Interval, 100*time.Millisecond), orDefault(p.Wait, time.Second)
+	conn, err := p.open()
+	if err != nil {
+		return PingResult{}, fmt.Errorf("ping %s from %s: %w", p.To, p.From.Name, err)
+	}
+	defer conn.Close()
+
+	id := uint16(pingID.Add(1)) ^ uint16(os.Getpid())
+	replies := make(chan reply, p.Count) // more, as of duplicates, wait in the socket
+	go receiveReplies(conn, id, replies)
+
+	t := pingTally{sent: make([]time.Time, 0, p.Count), seen: make([]bool, p.Count)}
+	ticker := time.NewTicker(p.Interval)
+	defer ticker.Stop()
+	tick := ticker.C
+	var last <-chan time.Time
+	p.send(conn, id, &t)
+	for t.received < p.Count {
+		if len(t.sent) == p.Count && last == nil {
+			last, tick = time.After(p.Wait), nil
+		}
+		select {
+		case <-ctx.Done():
+			return t.result(), nil
+		case <-last:
+			return t.result(), nil
+		case <-tick:
+			p.send(conn, id, &t)
+		case r := <-replies:
+			t.add(r)
+		}
+	}
+	return t.result(), nil
+}
+
+func (p Ping) open() (conn *net.IPConn, err error) {
+	network := "ip4:icmp"
+	if p.To.Is6() {
+		network = "ip6:ipv6-icmp"
+	}
+	err = p.From.Do(func() error {
+		c, err := net.ListenPacket(network, "")
+		if err != nil {
+			return err
+		}
+		conn = c.(*net.IPConn)
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var optErr error
+		err = raw.Control(func(fd uintptr) {
+			optErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+		})
+		return errors.Join(err, optErr)
+	})
+	if err != nil && conn != nil {
+		conn.Close()
+	}
+	return conn, err
+}
+
+// ICMP types (RFC 792, RFC 4443).
+const (
+	echoRequest4, echoReply4 = 8, 0
+	echoRequest6, echoReply6 = 128, 129
+	icmpHeaderLen            = 8
+)
+
+// send sends the next request. A refusal of the kernel (no route, link down, full buffer) counts as a loss.
+func (p Ping) send(conn *net.IPConn, id uint16, t *pingTally) {
+	b := make([]byte, icmpHeaderLen+p.Size)
+	binary.BigEndian.PutUint16(b[4:], id)
+	binary.BigEndian.PutUint16(b[6:], uint16(len(t.sent)))
+	if p.To.Is6() {
+		b[0] = echoRequest6 // the kernel fills in the checksum
+	} else {
+		b[0] = echoRequest4
+		binary.BigEndian.PutUint16(b[2:], onesComplementSum(b))
+	}
+	t.sent = append(t.sent, time.Now())
+	_, _ = conn.WriteToIP(b, &net.IPAddr{IP: p.To.AsSlice()})
+}
+
+// onesComplementSum is the Internet checksum (RFC 1071) of an even number of bytes or, for an odd one, of b with a zero behind.
+func onesComplementSum(b []byte) uint16 {
+	var sum uint32
+	for i, v := range b {
+		if i%2 == 0 {
+			sum += uint32(v) << 8
+		} else {
+			sum += uint32(v)
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+type reply struct {
+	seq uint16
+	at  time.Time
+}
+
+// receiveReplies runs until the connection is closed.
+func receiveReplies(conn *net.IPConn, id uint16, to chan<- reply) {
+	b, control := make([]byte, 65536), make([]byte, 128)
+	for {
+		n, nc, _, _, err := conn.ReadMsgIP(b, control)
+		now := time.Now()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		if seq, ok := parseEchoReply(b[:n], id); ok {
+			select {
+			case to <- reply{seq, receiveTime(control[:nc], now)}:
+			default: // more than was asked for
+			}
+		}
+	}
+}
+
+// parseEchoReply reads an ICMP or ICMPv6 message; raw IPv4 sockets give the IP header with it.
+func parseEchoReply(b []byte, id uint16) (seq uint16, ok bool) {
+	if len(b) > 0 && b[0]>>4 == 4 {
+		header := int(b[0]&15) * 4
+		if len(b) < header {
+			return 0, false
+		}
+		b = b[header:]
+	}
+	if len(b) < icmpHeaderLen || (b[0] != echoReply4 && b[0] != echoReply6) || b[1] != 0 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(b[6:]), binary.BigEndian.Uint16(b[4:]) == id
+}
+
+// receiveTime is the kernel's time stamp, or now if there is none.
+func receiveTime(control []byte, now time.Time) time.Time {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return now
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			seconds := int64(binary.NativeEndian.Uint64(m.Data))
+			nanoseconds := int64(binary.NativeEndian.Uint64(m.Data[8:]))
+			return time.Unix(seconds, nanoseconds)
+		}
+	}
+	return now
+}
+
+// pingTally matches replies with requests.
+type pingTally struct {
+	sent       []time.Time
+	seen       []bool
+	received   int
+	duplicates int
+	trips      []time.Duration
+	lastReply  time.Time
+	gap        time.Duration
+}
+
+func (t *pingTally) add(r reply) {
+	if int(r.seq) >= len(t.sent) {
+		return
+	}
+	if t.seen[r.seq] {
+		t.duplicates++
+		return
+	}
+	t.seen[r.seq] = true
+	t.received++
+	// The kernel's stamp is wall clock time; so is this reading of the request's.
+	t.trips = append(t.trips, max(0, r.at.Round(0).Sub(t.sent[r.seq].Round(0))))
+	if !t.lastReply.IsZero() {
+		t.gap = max(t.gap, r.at.Sub(t.lastReply))
+	}
+	t.lastReply = r.at
+}
+
+func (t *pingTally) result() PingResult {
+	r := PingResult{Sent: len(t.sent), Received: t.received, Duplicates: t.duplicates, LongestGap: t.gap}
+	if len(t.trips) == 0 {
+		return r
+	}
+	slices.Sort(t.trips)
+	var sum time.Duration
+	for _, d := range t.trips {
+		sum += d
+	}
+	last := len(t.trips) - 1
+	r.Min, r.Max, r.Mean = t.trips[0], t.trips[last], sum/time.Duration(len(t.trips))
+	r.Median, r.P99 = t.trips[len(t.trips)/2], t.trips[min(last, len(t.trips)*99/100)]
+	return r
+}

@@ -1,0 +1,184 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	crand "crypto/rand"
+
+	"vpngw/crypto/esp"
+	"vpngw/crypto/ike"
+	"vpngw/tunnel/lane"
+)
+
+// step gives IKE an event and does what it says.
+func (g *Gateway) step(e ike.Event) {
+	// The slice lives until the next Step, which an action may cause.
+	var failed []ike.Event
+	for _, a := range g.machine.Step(time.Now(), e) {
+		if again := g.do(a); again != nil {
+			failed = append(failed, again)
+		}
+	}
+	for _, e := range failed {
+		g.step(e)
+	}
+}
+
+// do carries out one action. It may return an event that IKE must hear of.
+func (g *Gateway) do(a ike.Action) ike.Event {
+	switch a := a.(type) {
+	case ike.Send:
+		g.send(a)
+	case ike.InstallChild:
+		if err := g.install(a); err != nil {
+			g.log.Error("child SA is not installed", "tunnel", g.name(a.ID), "error", err)
+			return ike.HardLimit{ID: a.ID, SPI: a.Child.Inbound.SPI}
+		}
+	case ike.UseOutbound:
+		c := g.children[a.SPI]
+		if c == nil {
+			break
+		}
+		g.lane.Do(func() { g.lane.SetOutbound(c.tunnel.lane, c.outbound) })
+	case ike.RemoveChild:
+		c := g.children[a.SPI]
+		if c == nil {
+			break
+		}
+		delete(g.children, a.SPI)
+		g.lane.Do(func() {
+			g.lane.RemoveInbound(a.SPI)
+			g.lane.RemoveOutbound(c.tunnel.lane, a.SPI)
+		})
+	case ike.Up:
+		g.up(a)
+	case ike.Down:
+		g.down(a)
+	case ike.Endpoint:
+		g.setEndpoint(g.tunnels[a.ID], a.Local, a.Remote)
+	}
+	return nil
+}
+
+func (g *Gateway) name(id ike.PeerID) string { return g.cfg.Tunnels[id].Name }
+
+// send sends an IKE message from the listener: the answer comes to the tunnel's
+// socket if there is one, since both have the same port.
+func (g *Gateway) send(a ike.Send) {
+	s := g.listener[a.Remote.Addr().Unmap().Is4()]
+	if s == nil {
+		g.log.Warn("IKE message is not sent: no socket of that address family", "remote", a.Remote)
+		return
+	}
+	b := make([]byte, 4+len(a.Bytes)) // four zero bytes: the non-ESP marker, RFC 3948 §2.2
+	copy(b[4:], a.Bytes)
+	local := a.Local.Addr()
+	if local.IsUnspecified() {
+		local = netip.Addr{}
+	}
+	err := s.SendTo(b, local, a.Remote)
+	if err != nil && local.IsValid() {
+		// The address may be gone from this machine: then any other is better than none.
+		err = s.SendTo(b, netip.Addr{}, a.Remote)
+	}
+	if err != nil {
+		g.log.Debug("IKE message is not sent", "remote", a.Remote, "error", err)
+	}
+}
+
+var suites = map[ike.Cipher]esp.Suite{
+	ike.AES256GCM: esp.AES256GCM, ike.AES128GCM: esp.AES128GCM, ike.ChaCha20Poly1305: esp.ChaCha20Poly1305,
+}
+
+var errSPITaken = errors.New("its SPI is in use")
+
+// install makes both halves of a child SA and lets the lane receive on it.
+func (g *Gateway) install(a ike.InstallChild) error {
+	t, c := g.tunnels[a.ID], &a.Child
+	if g.children[c.Inbound.SPI] != nil {
+		return errSPITaken
+	}
+	in, err := esp.NewInbound(suites[c.Inbound.Suite], c.Inbound.SPI, c.Inbound.Keymat, c.Inbound.ESN)
+	if err != nil {
+		return err
+	}
+	out, err := esp.NewOutbound(suites[c.Outbound.Suite], c.Outbound.SPI, c.Outbound.Keymat, c.Outbound.ESN)
+	if err != nil {
+		return err
+	}
+	clear(c.Inbound.Keymat)
+	clear(c.Outbound.Keymat)
+	g.children[c.Inbound.SPI] = &child{tunnel: t, outbound: &lane.Outbound{
+		ESP: out, Policy: lane.NewPolicy(c.Local, c.Remote), Child: c.Inbound.SPI,
+		SoftBytes:   jittered(t.cfg.RekeyBytes),
+		SoftPackets: jittered(softPackets(t.cfg.RekeyPackets, c.Outbound.ESN)),
+	}}
+	inbound := &lane.Inbound{ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: t.lane}
+	g.lane.Do(func() { g.lane.SetInbound(inbound) })
+	g.log.Info("child SA is installed", "tunnel", t.cfg.Name, "in", c.Inbound.String(), "out", c.Outbound.String(),
+		"local", fmt.Sprint(c.Local), "remote", fmt.Sprint(c.Remote), "replaces", fmt.Sprintf("%08x", c.Replaces))
+	return nil
+}
+
+// softPackets is the configured limit, and at most half of the sequence numbers
+// there are before esp's hard limit.
+func softPackets(limit uint64, esn bool) uint64 {
+	most := uint64(1) << 31
+	if esn {
+		most = 1 << 33
+	}
+	if limit == 0 {
+		return most
+	}
+	return min(limit, most)
+}
+
+// jittered takes up to a tenth off a limit, so that the two ends and the tunnels of
+// a gateway do not rekey all at once.
+func jittered(limit uint64) uint64 {
+	return limit - uint64(rand.Float64()*float64(limit)/10)
+}
+
+// newSPI gives IKE an inbound SPI that no child has. It cannot be guessed, although
+// nothing depends on that.
+func (g *Gateway) newSPI() (uint32, error) {
+	for range 64 {
+		var b [4]byte
+		if _, err := crand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("draw an SPI: %w", err)
+		}
+		if spi := binary.BigEndian.Uint32(b[:]); spi >= esp.MinSPI && g.children[spi] == nil {
+			return spi, nil
+		}
+	}
+	return 0, errSPITaken
+}
+
+func (g *Gateway) up(a ike.Up) {
+	t := g.tunnels[a.ID]
+	t.lastDown = ""
+	t.behindNAT = a.BehindNAT
+	t.keepalive = time.Now().Add(natKeepalive)
+	g.log.Info("tunnel is up", "tunnel", t.cfg.Name, "remote", a.Remote, "suite", a.Suite, "initiator", a.Initiator, "nat", a.BehindNAT)
+	g.setEndpoint(t, a.Local, a.Remote)
+}
+
+func (g *Gateway) down(a ike.Down) {
+	t := g.tunnels[a.ID]
+	t.behindNAT = false
+	if t.named() {
+		t.resolveAt = time.Now().Add(resolveTime) // its name may mean another address by now
+	}
+	reason := a.Reason.String()
+	if reason == t.lastDown {
+		g.log.Debug("tunnel is still down", "tunnel", t.cfg.Name, "reason", reason)
+		return
+	}
+	t.lastDown = reason
+	g.log.Warn("tunnel is down", "tunnel", t.cfg.Name, "reason", reason)
+}

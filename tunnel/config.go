@@ -1,0 +1,114 @@
+package tunnel
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"vpngw/crypto/ike"
+)
+
+// Config is what a gateway is made with. It is not changed afterwards.
+type Config struct {
+	Version   string             // of the program, for status
+	LocalID   string             // our IKE identity
+	Key       ed25519.PrivateKey // nil where all tunnels use PSKs
+	Port      uint16             // UDP port of IKE and ESP
+	Interface string             // name of the TUN device
+	Addresses []netip.Prefix     // of the TUN device
+	MTU       int                // of the TUN device; 0: from the path
+	Offload   Offload
+	Buffers   Buffers
+	Tunnels   []TunnelConfig
+}
+
+// Offload switches parts of the fast path off; the zero value has all of them on.
+type Offload struct {
+	NoTSO, NoUSO, NoChecksum bool // what the TUN device gives and takes
+	NoUDPSegment, NoUDPGRO   bool // what the sockets do
+	NoCoalesce               bool // gluing of received packets
+}
+
+// Buffers bounds memory, in bytes. Zero fields take the defaults.
+type Buffers struct {
+	Receive, Send int // of each socket; 4 MiB and 1 MiB
+	Queue         int // of packets waiting in all tunnels; 32 MiB
+	TunnelQueue   int // of packets waiting in one tunnel; 4 MiB
+}
+
+const (
+	defaultQueue       = 32 << 20
+	defaultTunnelQueue = 4 << 20
+)
+
+// TunnelConfig is one tunnel.
+type TunnelConfig struct {
+	Name          string
+	PeerAddress   string // IP address or host name; "": wait for the peer
+	PeerPort      uint16
+	PeerID        string
+	PSK           []byte            // or
+	PeerKey       ed25519.PublicKey // with Config.Key
+	Local, Remote []netip.Prefix
+	Weight        int // ≥ 1
+
+	Ciphers  []ike.Cipher // in order of preference; nil: all
+	Groups   []ike.Group  // likewise
+	ESN, PFS bool
+
+	RekeyTime    time.Duration
+	RekeyBytes   uint64 // 0: no such limit
+	RekeyPackets uint64 // 0: what the sequence numbers allow
+	DPDInterval  time.Duration
+	DPDTimeout   time.Duration
+}
+
+func (c *Config) withDefaults() {
+	if c.Buffers.Queue == 0 {
+		c.Buffers.Queue = defaultQueue
+	}
+	if c.Buffers.TunnelQueue == 0 {
+		c.Buffers.TunnelQueue = defaultTunnelQueue
+	}
+}
+
+// peer gives the IKE side of a tunnel; remote is the zero value while the peer's
+// address is not known.
+func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ike.Peer, error) {
+	local, err := ike.ParseIdentity(c.LocalID)
+	if err != nil {
+		return ike.Peer{}, fmt.Errorf("gateway id: %w", err)
+	}
+	peerID, err := ike.ParseIdentity(t.PeerID)
+	if err != nil {
+		return ike.Peer{}, fmt.Errorf("tunnel %s: peer id: %w", t.Name, err)
+	}
+	p := ike.Peer{
+		ID: id, Name: t.Name, Remote: remote, LocalID: local, RemoteID: peerID,
+		Auth:    ike.Auth{PSK: t.PSK, Private: c.Key, PeerPublic: t.PeerKey},
+		Local:   selectors(t.Local),
+		Remotes: selectors(t.Remote),
+		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS,
+		ChildLifetime: t.RekeyTime,
+		DPD:           ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
+	}
+	if t.PSK == nil && c.Key == nil {
+		return ike.Peer{}, fmt.Errorf("tunnel %s: %w", t.Name, errNoKey)
+	}
+	if err := p.Validate(); err != nil {
+		return ike.Peer{}, err
+	}
+	return p, nil
+}
+
+var errNoKey = errors.New("the peer is known by a public key, but this gateway has no key: set gateway.key_file")
+
+func selectors(prefixes []netip.Prefix) []ike.Selector {
+	s := make([]ike.Selector, len(prefixes))
+	for i, p := range prefixes {
+		s[i] = ike.SelectorOf(p)
+	}
+	return s
+}

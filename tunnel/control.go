@@ -1,0 +1,188 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"vpngw/crypto/ike"
+	"vpngw/tunnel/lane"
+)
+
+// start makes the tunnels known to IKE and wanted.
+func (g *Gateway) start(ctx context.Context) {
+	for _, t := range g.tunnels {
+		g.setPeer(t, t.peer) // where only a name is known, the peer may come to us before it is resolved
+		if t.named() {
+			g.resolve(ctx, t)
+		}
+	}
+}
+
+// setPeer tells IKE of a tunnel, with its address if that is known.
+func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
+	peer, err := g.cfg.peer(t.id, t.cfg, remote)
+	if err != nil {
+		g.log.Error("tunnel is not started", "tunnel", t.cfg.Name, "error", err) // New has checked the same
+		return
+	}
+	t.peer = remote
+	g.step(ike.AddPeer{Peer: peer})
+	g.step(ike.Connect{ID: t.id})
+	g.adjustMTU()
+}
+
+// control takes events until ctx ends.
+func (g *Gateway) control(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		// What tunnels caused comes before what strangers did.
+		select {
+		case e := <-g.lane.Events():
+			g.laneEvent(e)
+			continue
+		default:
+		}
+		timer.Reset(g.untilDeadline())
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-g.lane.Events():
+			g.laneEvent(e)
+		case e := <-g.lane.Strangers():
+			g.laneEvent(e)
+		case r := <-g.resolved:
+			g.peerResolved(r)
+		case <-g.changed:
+			if g.settle.IsZero() {
+				g.settle = time.Now().Add(settleTime)
+			}
+		case answer := <-g.requests:
+			answer <- g.status()
+		case <-timer.C:
+		}
+		g.onTime(ctx, time.Now())
+	}
+}
+
+// untilDeadline is how long nothing is due.
+func (g *Gateway) untilDeadline() time.Duration {
+	next := g.machine.Deadline()
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	earlier(g.settle)
+	earlier(g.tunRetry)
+	earlier(g.repair)
+	for _, t := range g.tunnels {
+		earlier(t.resolveAt)
+		if t.behindNAT {
+			earlier(t.keepalive)
+		}
+	}
+	if next.IsZero() {
+		return time.Hour
+	}
+	return max(time.Until(next), 0)
+}
+
+func due(t *time.Time, now time.Time) bool {
+	if t.IsZero() || now.Before(*t) {
+		return false
+	}
+	*t = time.Time{}
+	return true
+}
+
+// onTime does what has become due.
+func (g *Gateway) onTime(ctx context.Context, now time.Time) {
+	if d := g.machine.Deadline(); !d.IsZero() && !now.Before(d) {
+		g.step(ike.Tick{})
+	}
+	if due(&g.settle, now) {
+		g.networkChanged()
+	}
+	if due(&g.tunRetry, now) {
+		g.remakeTUN()
+	}
+	if due(&g.repair, now) {
+		g.repairSockets()
+	}
+	for _, t := range g.tunnels {
+		if due(&t.resolveAt, now) {
+			g.resolve(ctx, t)
+		}
+		if t.behindNAT && due(&t.keepalive, now) {
+			t.keepalive = now.Add(natKeepalive)
+			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
+		}
+	}
+}
+
+func (g *Gateway) laneEvent(e lane.Event) {
+	switch e := e.(type) {
+	case lane.IKE:
+		g.step(ike.Datagram{Local: e.Local, Remote: e.Remote, Bytes: e.Bytes})
+	case lane.Heard:
+		g.step(ike.Heard{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
+	case lane.SoftLimit:
+		g.step(ike.SoftLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
+	case lane.HardLimit:
+		g.step(ike.HardLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
+	case lane.Moved:
+		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
+	case lane.UnknownSPI:
+		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
+	case lane.TUNFailed:
+		g.log.Error("TUN device is gone: making it anew", "interface", g.cfg.Interface, "error", e.Err)
+		g.remakeTUN()
+	case lane.SocketFailed:
+		g.log.Debug("sending failed", "tunnel", e.Tunnel.Name, "error", e.Err)
+		g.checkSocket(g.tunnels[e.Tunnel.ID])
+	}
+}
+
+// resolution is the answer to a look-up of a peer's host name.
+type resolution struct {
+	tunnel *tunnel
+	addr   netip.Addr
+	err    error
+}
+
+func (g *Gateway) resolve(ctx context.Context, t *tunnel) {
+	if t.resolving {
+		return
+	}
+	t.resolving = true
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, resolveTime)
+		defer cancel()
+		r := resolution{tunnel: t}
+		var addrs []netip.Addr
+		if addrs, r.err = net.DefaultResolver.LookupNetIP(ctx, "ip", t.cfg.PeerAddress); r.err == nil {
+			r.addr = addrs[0].Unmap()
+		}
+		select {
+		case g.resolved <- r:
+		case <-g.stopped:
+		}
+	}()
+}
+
+func (g *Gateway) peerResolved(r resolution) {
+	t := r.tunnel
+	t.resolving = false
+	if r.err != nil {
+		g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err)
+		t.resolveAt = time.Now().Add(resolveTime)
+		return
+	}
+	if remote := netip.AddrPortFrom(r.addr, t.cfg.PeerPort); remote != t.peer {
+		g.log.Info("peer's address is resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "remote", remote)
+		g.setPeer(t, remote)
+	}
+}

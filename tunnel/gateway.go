@@ -1,0 +1,237 @@
+package tunnel
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"vpngw/crypto/ike"
+	"vpngw/offload"
+	"vpngw/offload/tun"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/lane"
+	"vpngw/tunnel/netconf"
+)
+
+// Gateway runs the tunnels of one Config. Make it with New; Run it once. Status may
+// be called by any goroutine; all else belongs to Run's.
+type Gateway struct {
+	cfg Config
+	log *slog.Logger
+
+	machine  *ike.Machine
+	lane     *lane.Lane
+	tun      *tun.Device
+	net      netconf.Net
+	listener map[bool]*udp.Socket // by Is4
+	tunnels  []*tunnel            // by ike.PeerID
+	children map[uint32]*child    // by inbound SPI
+
+	requests chan chan Status
+	resolved chan resolution
+	changed  chan struct{}
+	stopped  chan struct{} // closed when Run returns
+
+	mtu      int // of the TUN device
+	started  time.Time
+	settle   time.Time // when to look at the network after a change; zero: nothing changed
+	tunRetry time.Time // when to try again to make the TUN device; zero: it stands
+	repair   time.Time // when to look again at tunnels without a socket; zero: none is missing
+}
+
+// Timing of what is not IKE.
+const (
+	settleTime     = 100 * time.Millisecond // changes of the network come in showers
+	retryTime      = 500 * time.Millisecond // between two tries to make a TUN device or a socket
+	resolveTime    = 5 * time.Second        // between two tries to resolve a host name
+	natKeepalive   = 20 * time.Second       // RFC 3948 §4
+	flowingTime    = 15 * time.Second       // a tunnel whose last packet is older does not flow
+	statusDeadline = 5 * time.Second
+)
+
+// New prepares a gateway: it checks the configuration but touches nothing of the
+// machine. log may be nil.
+func New(c Config, log *slog.Logger) (*Gateway, error) {
+	c.withDefaults()
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{
+		cfg:      c,
+		log:      log,
+		listener: map[bool]*udp.Socket{},
+		children: map[uint32]*child{},
+		requests: make(chan chan Status),
+		resolved: make(chan resolution),
+		changed:  make(chan struct{}, 1),
+		stopped:  make(chan struct{}),
+	}
+	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI})
+	for i := range c.Tunnels {
+		t := &c.Tunnels[i]
+		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
+			return nil, err
+		}
+		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, c.Buffers.TunnelQueue))
+		g.net.Local = append(g.net.Local, t.Local...)
+		g.net.Remote = append(g.net.Remote, t.Remote...)
+	}
+	g.net.Addresses = c.Addresses
+	return g, nil
+}
+
+// Run makes the TUN device, routes and sockets, brings the tunnels up and keeps them
+// up until ctx ends. Then it takes leave of the peers, removes what it made, and
+// returns nil. ready, if not nil, is called once when all is set up. Run needs
+// CAP_NET_ADMIN in the network namespace of its thread.
+func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
+	g.started = time.Now()
+	defer close(g.stopped)
+	defer func() { err = errors.Join(err, g.tearDown()) }()
+	if err := g.setUp(); err != nil {
+		return err
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	if err := netconf.Watch(watching, g.changed); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(g.lane.Run)
+	group.Go(func() error {
+		defer g.lane.Stop()
+		g.start(watching)
+		if ready != nil {
+			ready()
+		}
+		g.control(ctx)
+		g.step(ike.Shutdown{})
+		return nil
+	})
+	return group.Wait()
+}
+
+func (g *Gateway) setUp() error {
+	var err error
+	if err := g.listen(); err != nil {
+		return err
+	}
+	if err := g.openTUN(); err != nil {
+		return err
+	}
+	features := g.tun.Features()
+	g.log.Info("TUN device is up", "interface", g.tun.Name(), "mtu", g.tun.MTU(), "offloads", features.String())
+	glue := !g.cfg.Offload.NoCoalesce
+	g.lane, err = lane.New(lane.Config{
+		QueueLimit: g.cfg.Buffers.Queue,
+		Log:        g.log,
+		Coalesce: offload.CoalesceOptions{
+			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
+			UDP4: glue && features.USO, UDP6: glue && features.USO,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.lane.SetTUN(g.tun); err != nil {
+		return err
+	}
+	for _, s := range g.listener {
+		if err := g.lane.AddListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	routes := new(lane.Routes)
+	for _, t := range g.tunnels {
+		for _, p := range t.cfg.Remote {
+			routes.Insert(p, t.lane)
+		}
+	}
+	g.lane.SetRoutes(routes)
+	g.adviseForwarding()
+	return nil
+}
+
+// listen opens the sockets for peers that no tunnel's socket is connected to. IPv6
+// may be missing on the machine.
+func (g *Gateway) listen() error {
+	for _, all := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		s, err := udp.Listen(netip.AddrPortFrom(all, g.cfg.Port), g.socketOptions())
+		switch {
+		case err == nil:
+			g.listener[all.Is4()] = s
+		case all.Is6() && errors.Is(err, unix.EAFNOSUPPORT):
+			g.log.Info("no IPv6 on this machine: peers are reached by IPv4 only")
+		default:
+			return fmt.Errorf("listen on UDP port %d: %w", g.cfg.Port, err)
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) socketOptions() udp.Options {
+	return udp.Options{
+		DisableSegment: g.cfg.Offload.NoUDPSegment, DisableGRO: g.cfg.Offload.NoUDPGRO,
+		RecvBuffer: g.cfg.Buffers.Receive, SendBuffer: g.cfg.Buffers.Send,
+	}
+}
+
+// openTUN makes the device with its addresses and routes.
+func (g *Gateway) openTUN() error {
+	device, err := tun.Open(tun.Options{
+		Name: g.cfg.Interface, MTU: g.wantMTU(),
+		DisableChecksum: g.cfg.Offload.NoChecksum, DisableTSO: g.cfg.Offload.NoTSO, DisableUSO: g.cfg.Offload.NoUSO,
+	})
+	if err != nil {
+		return fmt.Errorf("TUN device %s: %w", g.cfg.Interface, err)
+	}
+	g.net.Link = device.Index()
+	if err := g.net.Ensure(); err != nil {
+		device.Close()
+		return err
+	}
+	g.tun, g.mtu = device, device.MTU()
+	return nil
+}
+
+// adviseForwarding warns where the kernel would not forward between site and tunnel.
+func (g *Gateway) adviseForwarding() {
+	need := map[int]bool{}
+	for _, p := range g.net.Local {
+		if !p.IsSingleIP() {
+			need[map[bool]int{true: 4, false: 6}[p.Addr().Is4()]] = true
+		}
+	}
+	if need[4] && !netconf.Forwarding(4) {
+		g.log.Warn("IPv4 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv4.ip_forward=1")
+	}
+	if need[6] && !netconf.Forwarding(6) {
+		g.log.Warn("IPv6 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv6.conf.all.forwarding=1")
+	}
+}
+
+// tearDown removes what setUp made, as far as it came.
+func (g *Gateway) tearDown() error {
+	var errs []error
+	if g.net.Link != 0 {
+		errs = append(errs, g.net.Remove())
+	}
+	if g.lane != nil {
+		g.lane.Close() // the listeners too
+	} else {
+		for _, s := range g.listener {
+			s.Close()
+		}
+	}
+	if g.tun != nil {
+		errs = append(errs, g.tun.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,15 @@
+// Package lane is the data path: one goroutine on its own thread that moves
+// packets between a TUN device and the tunnels' UDP sockets.
+//
+//	TUN ──read──▶ route ──▶ fair queue ──▶ cut & seal ──▶ train ──UDP_SEGMENT──▶ wire
+//	TUN ◀─write── coalesce ◀── selectors ◀── replay, open ◀── SPI ◀──UDP_GRO── wire
+//
+// A lane owns its TUN queue, its sockets, its SAs, its buffers and its queue,
+// and turns them with one epoll: take what the sockets have (bounded per
+// tunnel), take what the TUN has (bounded), send, sleep. On this path nothing is
+// locked and nothing is allocated.
+//
+// The control side reaches into a lane only by [Lane.Do]: a function that runs on
+// the lane's goroutine between two turns. It hears of a lane only by the channels
+// [Lane.Events] and [Lane.Strangers], which may lose but never block.
+package lane

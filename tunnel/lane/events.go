@@ -1,0 +1,90 @@
+package lane
+
+import "net/netip"
+
+// Event is something the control side must hear of.
+type Event interface{ laneEvent() }
+
+// IKE is an IKE message as received, without the non-ESP marker. Bytes belong to
+// the receiver of the event.
+type IKE struct {
+	Tunnel        *Tunnel // nil: it came to the listener
+	Local, Remote netip.AddrPort
+	Bytes         []byte
+}
+
+// Heard says that packets authenticated on an inbound SA: given at once for its
+// first, and then at most once a second per SA.
+type Heard struct {
+	Tunnel *Tunnel
+	SPI    uint32
+}
+
+// SoftLimit says, once, that an outbound SA should be replaced soon.
+type SoftLimit struct {
+	Tunnel *Tunnel
+	SPI    uint32 // inbound SPI that names the child
+}
+
+// HardLimit says, once, that an outbound SA can send no more.
+type HardLimit struct {
+	Tunnel *Tunnel
+	SPI    uint32 // inbound SPI that names the child
+}
+
+// Moved says that the newest packet of a tunnel, authenticated, came from another
+// address than its socket is connected to.
+type Moved struct {
+	Tunnel        *Tunnel
+	Local, Remote netip.AddrPort
+}
+
+// UnknownSPI is an ESP datagram whose SPI no SA has. Anybody can send one.
+type UnknownSPI struct {
+	Local, Remote netip.AddrPort
+	SPI           uint32
+}
+
+// TUNFailed says that the TUN device is gone. The lane does not touch it again.
+type TUNFailed struct{ Err error }
+
+// SocketFailed says that sending on the tunnel's socket finds no route, device or
+// source address: it may have to be made anew. Given at most once a second.
+type SocketFailed struct {
+	Tunnel *Tunnel
+	Err    error
+}
+
+func (IKE) laneEvent()          {}
+func (Heard) laneEvent()        {}
+func (SoftLimit) laneEvent()    {}
+func (HardLimit) laneEvent()    {}
+func (Moved) laneEvent()        {}
+func (UnknownSPI) laneEvent()   {}
+func (TUNFailed) laneEvent()    {}
+func (SocketFailed) laneEvent() {}
+
+const inboxLen = 256
+
+// tell gives the control side an event of a tunnel, or loses it. The events that
+// are lost are those whose cause comes again.
+func (l *Lane) tell(e Event) bool {
+	select {
+	case l.events <- e:
+		return true
+	default:
+		l.counters.EventsLost.Add(1)
+		return false
+	}
+}
+
+// tellStranger is tell for what anybody can cause: such events have an inbox of
+// their own, so that a flood of them loses none of a tunnel's.
+func (l *Lane) tellStranger(e Event) bool {
+	select {
+	case l.strangers <- e:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,312 @@
+package lane
+
+import (
+	"bytes"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"vpngw/crypto/esp"
+	"vpngw/offload"
+	"vpngw/offload/tun"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/drop"
+)
+
+const (
+	second    = int64(1e9)
+	gluePause = 10 * second // without coalescing, after the TUN refused a superpacket
+
+	movedPause = second / 20 // between two Moved of a tunnel: control needs a moment to follow
+
+	keepalive     = 0xff // RFC 3948 §2.3
+	nonESPMarkLen = 4    // RFC 3948 §2.2
+)
+
+var nonESPMarker [nonESPMarkLen]byte
+
+// run is a row of packets opened on one SA, counted together.
+type run struct {
+	in             *Inbound
+	packets, bytes int
+}
+
+// receive takes from each socket that may have something one quota.
+func (l *Lane) receive() {
+	keep := l.ready[:0]
+	for _, e := range l.ready {
+		if e.closed {
+			continue
+		}
+		if l.receiveFrom(e) && !e.closed {
+			keep = append(keep, e)
+		} else {
+			e.ready = false
+		}
+	}
+	clear(l.ready[len(keep):])
+	l.ready = keep
+}
+
+// receiveFrom takes one quota from a socket and writes what was in it to the TUN:
+// nothing received is held back for the next turn. It returns false when the socket
+// has no more.
+func (l *Lane) receiveFrom(e *endpoint) (more bool) {
+	more = true
+	at := 0
+	for calls := 0; calls < recvCalls && at+recvLen <= len(l.buffer) && more && !e.closed; calls++ {
+		d := &l.datagrams
+		switch err := e.socket.Recv(l.buffer[at:at+recvLen], d); {
+		case err == nil:
+			l.batch(e, d)
+			at += (len(d.Bytes) + 63) &^ 63
+		case err == udp.ErrWouldBlock:
+			more = false
+		case err == udp.ErrTruncated:
+			l.dropIn(e.tunnel, drop.Truncated)
+		default:
+			if _, ok := err.(udp.AsyncError); ok {
+				// An ICMP error or the like: anybody can send one, so it is only counted.
+				if e.tunnel != nil {
+					e.tunnel.Counters.SocketErrors.Add(1)
+				}
+				continue
+			}
+			more = false
+			l.log.Error("receiving failed", "local", e.local, "remote", e.remote, "error", err)
+		}
+	}
+	l.endRun()
+	l.flushIn()
+	return more
+}
+
+// batch looks at each datagram of one receive.
+func (l *Lane) batch(e *endpoint, d *udp.Datagrams) {
+	if len(d.Bytes) == 0 {
+		l.counters.UDPReceive.add(0, 1)
+		l.dropIn(e.tunnel, drop.Runt)
+		return
+	}
+	rest, packets := d.Bytes, 0
+	for len(rest) > 0 {
+		n := min(d.Size, len(rest))
+		l.datagram(e, d, rest[:n:n])
+		rest = rest[n:]
+		packets++
+	}
+	l.counters.UDPReceive.add(len(d.Bytes), packets)
+}
+
+func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
+	spi, ok := esp.SPIOf(b)
+	if !ok {
+		l.notESP(e, d, b)
+		return
+	}
+	in := l.lookup(spi)
+	if in == nil {
+		l.dropIn(e.tunnel, drop.UnknownSPI)
+		local, remote := ends(e, d)
+		l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
+		return
+	}
+	packet, next, err := in.ESP.Open(b)
+	if err != nil {
+		l.dropIn(in.Tunnel, openFailure(err))
+		return
+	}
+	if l.run.in != in {
+		l.endRun()
+		l.run.in = in
+	}
+	l.run.packets++
+	if in.ESP.Newest() {
+		if local, remote := ends(e, d); remote != in.Tunnel.remote() && l.now-in.Tunnel.movedAt >= movedPause {
+			if l.tell(Moved{Tunnel: in.Tunnel, Local: local, Remote: remote}) {
+				in.Tunnel.movedAt = l.now
+			}
+		}
+	}
+	if reason := l.deliver(in, packet, next); reason != forward {
+		in.Tunnel.Counters.Drops.Add(reason, 1)
+	}
+}
+
+// lookup finds the SA of an SPI. The control side may have installed it after this
+// turn began and already told the peer, so its commands are looked at first.
+func (l *Lane) lookup(spi uint32) *Inbound {
+	if l.cached != nil && l.cached.ESP.SPI() == spi {
+		return l.cached
+	}
+	in := l.inbound[spi]
+	if in == nil && l.pending.Load() {
+		l.runCommands()
+		in = l.inbound[spi]
+	}
+	if in != nil {
+		l.cached = in
+	}
+	return in
+}
+
+// deliver checks an authentic packet against the SA's policy and gives it to the
+// coalescer.
+func (l *Lane) deliver(in *Inbound, packet []byte, next uint8) drop.Reason {
+	switch next {
+	case nextIPv4, nextIPv6:
+	case nextDummy:
+		return drop.Dummy
+	default:
+		return drop.NextHeader
+	}
+	h := &l.headers
+	if offload.ParseHeaders(packet, h) != nil {
+		return drop.InnerMalformed
+	}
+	if (h.Version == 4) != (next == nextIPv4) {
+		return drop.NextHeader
+	}
+	source, destination := in.Policy.inbound(h)
+	if !source {
+		return drop.InnerSource
+	}
+	if !destination {
+		return drop.InnerDest
+	}
+	l.run.bytes += h.Len
+	if l.coalescer.Full() {
+		l.flushIn()
+	}
+	l.coalescer.AddParsed(packet[:h.Len], h)
+	return forward
+}
+
+// endRun counts the packets of one SA in a row, and tells control that it was heard.
+func (l *Lane) endRun() {
+	r := l.run
+	if r.in == nil {
+		return
+	}
+	l.run = run{}
+	t := r.in.Tunnel
+	t.Counters.PacketsIn.Add(uint64(r.packets))
+	t.Counters.BytesIn.Add(uint64(r.bytes))
+	t.Counters.LastIn.Store(l.now)
+	if r.in.heardAt == 0 || l.now-r.in.heardAt >= second {
+		if l.tell(Heard{Tunnel: t, SPI: r.in.ESP.SPI()}) {
+			r.in.heardAt = l.now
+		}
+	}
+}
+
+// flushIn writes what the coalescer holds to the TUN.
+func (l *Lane) flushIn() {
+	packets := l.coalescer.Flush()
+	for i := range packets {
+		p := &packets[i]
+		if len(p.Packets) > 1 && l.now < l.glueFrom {
+			l.writeEach(p.Packets)
+			continue
+		}
+		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets)); {
+		case err == nil:
+		case err == unix.EINVAL && len(p.Packets) > 1:
+			// Some kernels refuse some superpackets: what is in hand goes packet by packet.
+			l.counters.TUNFallbacks.Add(1)
+			l.glueFrom = l.now + gluePause
+			l.writeEach(p.Packets)
+		default:
+			l.counters.Drops.Add(writeFailure(err), len(p.Packets))
+		}
+	}
+}
+
+func (l *Lane) writeEach(packets [][]byte) {
+	for _, p := range packets {
+		l.single[0], l.single[1] = l.zeroHeader[:], p
+		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1); err != nil {
+			l.counters.Drops.Add(writeFailure(err), 1)
+		}
+	}
+}
+
+func (l *Lane) writeTUN(vecs [][]byte, length, packets int) error {
+	if l.tun == nil {
+		return unix.EBADFD
+	}
+	err := l.tun.Write(vecs)
+	if err == nil {
+		l.counters.TUNWrite.add(length-offload.VirtioHeaderLen, packets)
+	} else if err == unix.EBADFD {
+		l.loseTUN(err)
+	}
+	return err
+}
+
+func writeFailure(err error) drop.Reason {
+	switch err {
+	case tun.ErrWouldBlock:
+		return drop.TUNFull
+	case unix.EIO, unix.EBADFD:
+		return drop.TUNDown
+	}
+	return drop.TUNRefused
+}
+
+// notESP takes keepalives and IKE messages.
+func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
+	if len(b) == 1 && b[0] == keepalive {
+		if e.tunnel != nil {
+			e.tunnel.Counters.KeepalivesIn.Add(1)
+		}
+		return
+	}
+	if len(b) <= nonESPMarkLen || !bytes.HasPrefix(b, nonESPMarker[:]) {
+		l.dropIn(e.tunnel, drop.Runt)
+		return
+	}
+	inbox, tell := l.events, l.tell
+	if e.tunnel == nil {
+		inbox, tell = l.strangers, l.tellStranger
+	}
+	if len(inbox) == cap(inbox) { // before a copy is made for nothing
+		l.dropIn(e.tunnel, drop.ControlBusy)
+		return
+	}
+	local, remote := ends(e, d)
+	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])}) {
+		l.dropIn(e.tunnel, drop.ControlBusy)
+	}
+}
+
+// ends returns the addresses that a datagram came to and from.
+func ends(e *endpoint, d *udp.Datagrams) (local, remote netip.AddrPort) {
+	local = e.local
+	if e.tunnel == nil {
+		local = netip.AddrPortFrom(d.To, e.local.Port())
+	}
+	return local, d.From
+}
+
+func (l *Lane) dropIn(t *Tunnel, r drop.Reason) {
+	if t != nil {
+		t.Counters.Drops.Add(r, 1)
+	} else {
+		l.counters.Drops.Add(r, 1)
+	}
+}
+
+func openFailure(err error) drop.Reason {
+	switch err {
+	case esp.ErrReplayed:
+		return drop.Replayed
+	case esp.ErrTooOld:
+		return drop.TooOld
+	case esp.ErrAuthentication:
+		return drop.Unauthentic
+	case esp.ErrTrailer:
+		return drop.BadTrailer
+	}
+	return drop.Runt
+}

@@ -1,0 +1,318 @@
+package lane
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gaissmai/bart"
+	"golang.org/x/sys/unix"
+
+	"vpngw/fairness"
+	"vpngw/offload"
+	"vpngw/offload/udp"
+)
+
+// Config is what a lane is made with.
+type Config struct {
+	Coalesce   offload.CoalesceOptions
+	QueueLimit int // bytes of memory that packets may wait in, over all tunnels
+	Log        *slog.Logger
+}
+
+// Routes finds the tunnel of a destination. A table given to a lane is not changed
+// any more.
+type Routes = bart.Table[*Tunnel]
+
+const (
+	receiveBuffer = 2 * recvLen
+	recvLen       = 64 << 10 // what one UDP_GRO receive may return
+	recvCalls     = 64       // receives per socket and turn, if it has no UDP_GRO
+	tunReads      = 16       // superpackets read per turn, before the sockets are looked at again
+)
+
+// Lane moves packets. Do, Stop, Events, Strangers and Counters may be called by any
+// goroutine; all else runs on the goroutine of Run.
+type Lane struct {
+	log   *slog.Logger
+	epoll int
+	wake  int // eventfd
+
+	mu       sync.Mutex // guards commands
+	commands []func()
+	pending  atomic.Bool // there are commands
+
+	events    chan Event
+	strangers chan Event
+	counters  LaneCounters
+	started   time.Time
+	now       int64 // nanoseconds since started, as of this turn; never 0
+	stopped   bool
+
+	tun      TUN
+	tunReady bool
+	routes   *Routes
+	inbound  map[uint32]*Inbound
+
+	endpoints     []*endpoint
+	freeEndpoints []int32
+	ready         []*endpoint // sockets that may have something to receive
+	polled        [64]unix.EpollEvent
+
+	// Out.
+	queue      *fairness.Queue[*slot]
+	big, small pool
+	open       []*Tunnel // tunnels whose train has something to send
+	held       []*Tunnel // tunnels that are blocked and hold a train, oldest first
+	trains     []*udp.Train
+	trainsMade int
+	headers    offload.Headers
+
+	// In.
+	buffer     []byte
+	datagrams  udp.Datagrams
+	coalescer  *offload.Coalescer
+	glueFrom   int64 // lane time from which packets are glued again after a refusal
+	run        run
+	single     [2][]byte
+	zeroHeader [offload.VirtioHeaderLen]byte
+	cached     *Inbound // SA of the datagram opened last
+}
+
+// New returns a lane without TUN, sockets and tunnels. Close it after Run has returned.
+func New(c Config) (*Lane, error) {
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l := &Lane{
+		log:       log,
+		started:   time.Now(),
+		now:       1,
+		events:    make(chan Event, inboxLen),
+		strangers: make(chan Event, inboxLen),
+		routes:    new(Routes),
+		inbound:   make(map[uint32]*Inbound),
+		queue:     fairness.NewQueue[*slot](c.QueueLimit, 0),
+		big:       pool{size: bigSlot},
+		small:     pool{size: smallSlot},
+		buffer:    alignedBuffer(receiveBuffer),
+		coalescer: offload.NewCoalescer(c.Coalesce),
+	}
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("create epoll: %w", err)
+	}
+	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(l.epoll)
+		return nil, fmt.Errorf("create eventfd: %w", err)
+	}
+	if err := l.watch(l.wake, wakeKey, unix.EPOLLIN); err != nil {
+		unix.Close(l.wake)
+		unix.Close(l.epoll)
+		return nil, err
+	}
+	return l, nil
+}
+
+// alignedBuffer returns n bytes that begin at a cache line: the kernel copies into
+// such a buffer a quarter faster.
+func alignedBuffer(n int) []byte {
+	b := make([]byte, n+64)
+	return b[-int(addressOf(b))&63:][:n:n]
+}
+
+// Events is what tunnels caused. The channel is never closed.
+func (l *Lane) Events() <-chan Event { return l.events }
+
+// Strangers is what anybody can cause. The channel is never closed.
+func (l *Lane) Strangers() <-chan Event { return l.strangers }
+
+// Counters returns the lane's counters.
+func (l *Lane) Counters() *LaneCounters { return &l.counters }
+
+// Time turns a time stamp of Counters, which follow the monotonic clock, into a
+// time; the zero time for 0.
+func (l *Lane) Time(stamp int64) time.Time {
+	if stamp == 0 {
+		return time.Time{}
+	}
+	return l.started.Add(time.Duration(stamp))
+}
+
+// Do makes the lane run f between two turns, in the order of the calls. It does not
+// wait for it. After Stop it may never run.
+func (l *Lane) Do(f func()) {
+	l.mu.Lock()
+	l.commands = append(l.commands, f)
+	l.mu.Unlock()
+	l.pending.Store(true)
+	one := [8]byte{7: 1}
+	_, _ = unix.Write(l.wake, one[:]) // fails only when the eventfd is full, and then it is awake
+}
+
+// Stop makes Run return after the commands given before.
+func (l *Lane) Stop() { l.Do(func() { l.stopped = true }) }
+
+// Run turns the lane until Stop. The error is one that no turn can go on after.
+func (l *Lane) Run() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	idle := true
+	for {
+		if err := l.poll(idle); err != nil {
+			return err
+		}
+		l.turn()
+		if l.stopped {
+			return nil
+		}
+		idle = len(l.ready) == 0 && !l.tunReady && !l.pending.Load()
+	}
+}
+
+// turn does what poll has found to do, bounded.
+func (l *Lane) turn() {
+	l.now = int64(time.Since(l.started))
+	l.counters.Turns.Add(1)
+	l.runCommands()
+	l.receive()
+	l.drainTUN()
+	l.flushAll()
+	l.counters.QueueBytes.Store(int64(l.queue.Memory()))
+}
+
+func (l *Lane) runCommands() {
+	if !l.pending.Load() {
+		return
+	}
+	l.mu.Lock()
+	commands := l.commands
+	l.commands = nil
+	l.pending.Store(false)
+	l.mu.Unlock()
+	for _, f := range commands {
+		f()
+	}
+}
+
+// Close closes the lane's sockets, not its TUN. Only after Run has returned, or if
+// it was never called.
+func (l *Lane) Close() {
+	for _, e := range l.endpoints {
+		if e != nil {
+			e.socket.Close()
+		}
+	}
+	unix.Close(l.wake)
+	unix.Close(l.epoll)
+}
+
+// The methods below run on the lane's goroutine: call them in Do, or before Run.
+
+// SetTUN makes the lane use another TUN, or none (nil). The old one may be closed
+// when SetTUN has returned.
+func (l *Lane) SetTUN(t TUN) error {
+	if l.tun != nil {
+		// A device that is gone has left epoll by itself.
+		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, l.tun.FD(), nil)
+	}
+	l.tun, l.tunReady = nil, false
+	if t == nil {
+		return nil
+	}
+	if err := l.watch(t.FD(), tunKey, unix.EPOLLIN); err != nil {
+		return err
+	}
+	l.tun = t
+	return nil
+}
+
+// loseTUN gives up the TUN and tells control.
+func (l *Lane) loseTUN(err error) {
+	if l.tun == nil {
+		return
+	}
+	if l.tell(TUNFailed{Err: err}) {
+		_ = l.SetTUN(nil)
+	}
+}
+
+// AddListener makes the lane own an unconnected socket.
+func (l *Lane) AddListener(s Socket, local netip.AddrPort) error {
+	return l.addEndpoint(&endpoint{socket: s, local: local})
+}
+
+// SetRoutes replaces the table of destinations.
+func (l *Lane) SetRoutes(r *Routes) { l.routes = r }
+
+// SetSocket makes the lane own a connected socket and use it for t, in place of the
+// one before, which is closed. A nil socket leaves t without. What was sealed and
+// not sent goes out on the new one.
+func (l *Lane) SetSocket(t *Tunnel, s Socket, local, remote netip.AddrPort) error {
+	if t.socket != nil {
+		l.removeEndpoint(t.socket)
+		t.socket = nil
+	}
+	if s == nil {
+		l.unblock(t)
+		return nil
+	}
+	e := &endpoint{socket: s, tunnel: t, local: local, remote: remote}
+	if err := l.addEndpoint(e); err != nil {
+		s.Close()
+		return err
+	}
+	t.socket = e
+	l.unblock(t)
+	return nil
+}
+
+// SetInbound makes in's SPI known.
+func (l *Lane) SetInbound(in *Inbound) { l.inbound[in.ESP.SPI()] = in }
+
+// RemoveInbound forgets an SPI.
+func (l *Lane) RemoveInbound(spi uint32) {
+	delete(l.inbound, spi)
+	l.cached = nil
+}
+
+// SetOutbound makes t send on out from now on; nil: t drops what it should send.
+func (l *Lane) SetOutbound(t *Tunnel, out *Outbound) { t.out = out }
+
+// RemoveOutbound stops t from sending on the child with that inbound SPI.
+func (l *Lane) RemoveOutbound(t *Tunnel, child uint32) {
+	if t.out != nil && t.out.Child == child {
+		t.out = nil
+	}
+}
+
+// RemoveTunnel forgets a tunnel: its socket, its SAs and what waits for it. Routes
+// must have been replaced before.
+func (l *Lane) RemoveTunnel(t *Tunnel) {
+	if t.socket != nil {
+		l.removeEndpoint(t.socket)
+		t.socket = nil
+	}
+	t.out = nil
+	for spi, in := range l.inbound {
+		if in.Tunnel == t {
+			l.RemoveInbound(spi)
+		}
+	}
+	l.unblock(t) // without a socket all that waits is dropped, and counted
+	l.serve()
+	l.flushAll()
+}
+
+// SendKeepalive sends one byte that keeps a NAT's mapping (RFC 3948 §2.3). What
+// becomes of it does not matter.
+func (l *Lane) SendKeepalive(t *Tunnel) {
+	if t.socket != nil {
+		_, _ = t.socket.socket.Send([]byte{keepalive}, 1)
+	}
+}

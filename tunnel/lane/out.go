@@ -1,0 +1,348 @@
+package lane
+
+import (
+	"errors"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"vpngw/crypto/esp"
+	"vpngw/offload"
+	"vpngw/offload/tun"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/drop"
+)
+
+// ESP next headers of tunnel mode (RFC 4303 §2.6).
+const (
+	nextIPv4  = 4
+	nextIPv6  = 41
+	nextDummy = 59
+)
+
+// drainTUN takes what the TUN has, up to a bound, and sends what may be sent.
+func (l *Lane) drainTUN() {
+	for range tunReads {
+		if !l.tunReady || l.tun == nil {
+			return
+		}
+		s := l.big.get()
+		n, err := l.tun.Read(s.buf[:bigSlot-esp.MaxTrailer])
+		if err != nil {
+			l.release(s)
+			l.tunReady = false
+			if err != tun.ErrWouldBlock {
+				l.loseTUN(err)
+			}
+			return
+		}
+		l.outbound(s, n)
+		l.serve()
+	}
+}
+
+// outbound puts the packet in s.buf[:n], virtio header first, into its tunnel's
+// queue, or drops it.
+func (l *Lane) outbound(s *slot, n int) {
+	if r := l.classify(s, n); r != forward {
+		l.counters.TUNRead.add(max(n-offload.VirtioHeaderLen, 0), 1)
+		l.dropOut(s, r)
+		return
+	}
+	t := s.tunnel
+	l.counters.TUNRead.add(n-offload.VirtioHeaderLen, s.seg.Remaining())
+	if l.queue.Blocked(t.class) && n <= smallMax {
+		s = l.shrink(s, n)
+	}
+	l.queue.Enqueue(t.class, &s.node, s.seg.RemainingBytes(), s.cost())
+	for {
+		_, node := l.queue.Evict(t.class)
+		if node == nil {
+			return
+		}
+		l.dropRest(node.Value, drop.QueueFull)
+	}
+}
+
+// forward is the verdict on a packet that is not dropped.
+const forward = drop.Count
+
+// classify finds the tunnel of a packet just read and prepares its segments.
+func (l *Lane) classify(s *slot, n int) drop.Reason {
+	if n < offload.VirtioHeaderLen {
+		return drop.Malformed
+	}
+	var vh offload.VirtioHeader
+	vh.Decode(s.buf)
+	packet := s.buf[offload.VirtioHeaderLen:n]
+	h := &l.headers
+	if offload.ParseHeaders(packet, h) != nil {
+		return drop.Malformed
+	}
+	if h.Dst.IsMulticast() || h.Dst.IsLinkLocalUnicast() {
+		return drop.Multicast
+	}
+	t, ok := l.routes.Lookup(h.Dst)
+	if !ok {
+		return drop.NoRoute
+	}
+	s.tunnel = t
+	if t.out == nil {
+		return drop.TunnelDown
+	}
+	if !t.out.Policy.outbound(h) {
+		return drop.SourcePolicy
+	}
+	if s.seg.ResetParsed(vh, packet, h) != nil {
+		return drop.Malformed
+	}
+	s.next = nextIPv4
+	if h.Version == 6 {
+		s.next = nextIPv6
+	}
+	return forward
+}
+
+// dropOut drops a packet that was not queued.
+func (l *Lane) dropOut(s *slot, r drop.Reason) {
+	counters := &l.counters.Drops
+	if s.tunnel != nil {
+		counters = &s.tunnel.Counters.Drops
+	}
+	counters.Add(r, 1)
+	l.release(s)
+}
+
+// dropRest drops what is left of a packet that is no longer queued.
+func (l *Lane) dropRest(s *slot, r drop.Reason) {
+	s.tunnel.Counters.Drops.Add(r, s.seg.Remaining())
+	l.release(s)
+}
+
+// shrink moves a small packet that has to wait out of its 64 KiB slot.
+func (l *Lane) shrink(s *slot, n int) *slot {
+	to := l.small.get()
+	copy(to.buf, s.buf[:n])
+	to.tunnel, to.next = s.tunnel, s.next
+	var vh offload.VirtioHeader
+	vh.Decode(to.buf)
+	// The same bytes were accepted a moment ago.
+	_ = to.seg.ResetParsed(vh, to.buf[offload.VirtioHeaderLen:n], &l.headers)
+	l.release(s)
+	return to
+}
+
+// serve seals what the queue lets go, until nothing can be sent.
+func (l *Lane) serve() {
+	for {
+		class, node, allowance := l.queue.Next()
+		if class == nil {
+			return
+		}
+		s := node.Value
+		used, verdict := l.seal(s, allowance)
+		l.queue.Used(class, used)
+		if verdict != forward {
+			l.queue.Pop(class)
+			l.dropRest(s, verdict)
+		} else if s.seg.Remaining() == 0 {
+			l.queue.Pop(class)
+			l.release(s)
+		}
+	}
+}
+
+// seal cuts and seals segments of s into its tunnel's train, sending full trains,
+// until allowance bytes are used, the tunnel is blocked, or s is spent. A verdict
+// other than forward says why the rest cannot be sent.
+func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
+	t := s.tunnel
+	for s.seg.Remaining() > 0 && used < allowance {
+		if t.out == nil {
+			return used, drop.TunnelDown
+		}
+		if t.socket == nil {
+			return used, drop.NoSocket
+		}
+		if t.train == nil && !l.startTrain(t) {
+			return used, drop.QueueFull
+		}
+		size := esp.SealedLen(s.seg.SegmentLen())
+		dst := t.train.Reserve(size)
+		if dst == nil {
+			if t.train.Count() == 0 {
+				return used, drop.TooBig
+			}
+			if !l.flush(t) {
+				return used, forward
+			}
+			continue
+		}
+		segment := s.seg.Next()
+		if _, err := t.out.ESP.Seal(dst, segment, s.next); err != nil {
+			if !t.out.toldHard {
+				t.out.toldHard = l.tell(HardLimit{Tunnel: t, SPI: t.out.Child})
+			}
+			return used, drop.Exhausted
+		}
+		t.train.Commit(size)
+		t.carries += len(segment)
+		used += len(segment)
+		if !t.open {
+			t.open = true
+			l.open = append(l.open, t)
+		}
+	}
+	return used, forward
+}
+
+// startTrain gives t an empty train. If all are held by tunnels that are blocked,
+// the one blocked longest loses what it has sealed.
+func (l *Lane) startTrain(t *Tunnel) bool {
+	if t.train = l.takeTrain(); t.train != nil {
+		return true
+	}
+	if len(l.held) == 0 {
+		l.flushAll()
+		t.train = l.takeTrain()
+		return t.train != nil
+	}
+	loser := l.held[0]
+	loser.Counters.Drops.Add(drop.QueueFull, loser.train.Count())
+	l.emptied(loser)
+	t.train = l.takeTrain()
+	return t.train != nil
+}
+
+// flushAll sends the trains that have something to send.
+func (l *Lane) flushAll() {
+	for len(l.open) > 0 {
+		l.flush(l.open[len(l.open)-1])
+	}
+}
+
+// flush sends t's train. It returns false if t is now blocked and keeps it.
+func (l *Lane) flush(t *Tunnel) bool {
+	if t.open {
+		t.open = false
+		l.open = remove(l.open, t)
+	}
+	if t.socket == nil {
+		t.Counters.Drops.Add(drop.NoSocket, t.train.Count())
+		l.emptied(t)
+		return true
+	}
+	count, size := t.train.Count(), t.train.Size()
+	res, err := t.socket.socket.Send(t.train.Bytes(), size)
+	if res.Fallback {
+		t.Counters.SegmentFallbacks.Add(1)
+	}
+	sent := count
+	if err != nil {
+		sent = 0
+		if res.Sent > 0 {
+			sent = (res.Sent + size - 1) / size
+		}
+	}
+	if sent > 0 {
+		l.sent(t, res, sent, count)
+	}
+	switch {
+	case err == nil:
+		t.Counters.Drops.Add(drop.TooBig, res.Lost)
+	case err == udp.ErrWouldBlock:
+		t.train.Discard(res.Sent)
+		l.block(t)
+		return false
+	default:
+		t.Counters.Drops.Add(sendFailure(err), count-sent)
+		l.sendFailed(t, err)
+	}
+	l.emptied(t)
+	return true
+}
+
+// sent counts datagrams that left, and watches the limits of the SA.
+func (l *Lane) sent(t *Tunnel, res udp.SendResult, sent, count int) {
+	inner := t.carries * sent / count
+	t.carries -= inner
+	sent -= res.Lost
+	l.counters.UDPSend.add(res.Sent, sent)
+	t.Counters.PacketsOut.Add(uint64(sent))
+	t.Counters.BytesOut.Add(uint64(inner))
+	t.Counters.LastOut.Store(l.now)
+	o := t.out
+	if o == nil || o.toldSoft {
+		return
+	}
+	o.bytes += uint64(inner)
+	if o.SoftBytes > 0 && o.bytes >= o.SoftBytes || o.SoftPackets > 0 && o.ESP.Sequence() >= o.SoftPackets {
+		o.toldSoft = l.tell(SoftLimit{Tunnel: t, SPI: o.Child})
+	}
+}
+
+// emptied takes t's train back after its datagrams were sent or dropped.
+func (l *Lane) emptied(t *Tunnel) {
+	l.held = remove(l.held, t)
+	l.giveTrain(t)
+}
+
+func (l *Lane) block(t *Tunnel) {
+	t.Counters.SendBlocked.Add(1)
+	l.queue.Block(t.class)
+	if !slices.Contains(l.held, t) {
+		l.held = append(l.held, t)
+	}
+	l.wantWritable(t.socket, true)
+}
+
+// unblock lets t send again, first what it has sealed.
+func (l *Lane) unblock(t *Tunnel) {
+	if t.socket != nil {
+		l.wantWritable(t.socket, false)
+	}
+	if t.train != nil && t.train.Count() > 0 && !l.flush(t) {
+		return
+	}
+	l.queue.Unblock(t.class)
+	l.serve()
+}
+
+// sendFailed tells control of errors that another socket may cure.
+func (l *Lane) sendFailed(t *Tunnel, err error) {
+	if sendFailure(err) != drop.Unreachable || t.failedAt != 0 && l.now-t.failedAt < second {
+		return
+	}
+	if l.tell(SocketFailed{Tunnel: t, Err: err}) {
+		t.failedAt = l.now
+	}
+}
+
+// sendFailure names the reason of a failed send. None of them says that the peer
+// is dead.
+func sendFailure(err error) drop.Reason {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		var async udp.AsyncError
+		if !errors.As(err, &async) {
+			return drop.SendError
+		}
+		errno = unix.Errno(async)
+	}
+	switch errno {
+	case unix.EMSGSIZE:
+		return drop.TooBig
+	case unix.EPERM, unix.EACCES:
+		return drop.Firewall
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV:
+		return drop.Unreachable
+	}
+	return drop.SendError
+}
+
+func remove(list []*Tunnel, t *Tunnel) []*Tunnel {
+	if i := slices.Index(list, t); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}

@@ -1,0 +1,133 @@
+package lane
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"vpngw/offload/udp"
+)
+
+// Socket is what a lane needs of a UDP socket; *udp.Socket is one.
+type Socket interface {
+	FD() int
+	Recv(buf []byte, d *udp.Datagrams) error
+	Send(b []byte, size int) (udp.SendResult, error)
+	Close() error
+}
+
+// TUN is what a lane needs of a TUN queue; *tun.Device is one.
+type TUN interface {
+	FD() int
+	Read(buf []byte) (int, error)
+	Write(vecs [][]byte) error
+}
+
+// endpoint is a socket in the lane's epoll.
+type endpoint struct {
+	socket   Socket
+	tunnel   *Tunnel        // nil: a listener
+	local    netip.AddrPort // of a tunnel's socket
+	remote   netip.AddrPort // likewise
+	slot     int32          // index in Lane.endpoints
+	ready    bool           // in Lane.ready
+	closed   bool
+	writable bool // epoll is asked for EPOLLOUT
+}
+
+// Keys of epoll events that are no endpoint.
+const (
+	wakeKey int32 = -1
+	tunKey  int32 = -2
+)
+
+func (l *Lane) watch(fd int, key int32, events uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: key}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		return fmt.Errorf("watch file descriptor %d: %w", fd, err)
+	}
+	return nil
+}
+
+// addEndpoint takes over a socket.
+func (l *Lane) addEndpoint(e *endpoint) error {
+	e.slot = int32(len(l.endpoints))
+	if n := len(l.freeEndpoints); n > 0 {
+		e.slot = l.freeEndpoints[n-1]
+	}
+	if err := l.watch(e.socket.FD(), e.slot, unix.EPOLLIN); err != nil {
+		return err
+	}
+	if n := len(l.freeEndpoints); n > 0 {
+		l.freeEndpoints = l.freeEndpoints[:n-1]
+		l.endpoints[e.slot] = e
+	} else {
+		l.endpoints = append(l.endpoints, e)
+	}
+	return nil
+}
+
+// removeEndpoint closes a socket; the kernel takes it out of epoll.
+func (l *Lane) removeEndpoint(e *endpoint) {
+	e.closed = true
+	l.endpoints[e.slot] = nil
+	l.freeEndpoints = append(l.freeEndpoints, e.slot)
+	e.socket.Close()
+}
+
+// wantWritable asks epoll to tell, or no longer to tell, when e can send.
+func (l *Lane) wantWritable(e *endpoint, want bool) {
+	if e.writable == want {
+		return
+	}
+	e.writable = want
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: e.slot}
+	if want {
+		ev.Events |= unix.EPOLLOUT
+	}
+	// It fails only for a descriptor that is not watched, which an endpoint always is.
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, e.socket.FD(), &ev)
+}
+
+// poll notes what has become ready. It waits for something only if wait is true.
+func (l *Lane) poll(wait bool) error {
+	timeout := 0
+	if wait {
+		timeout = -1
+		l.counters.Sleeps.Add(1)
+	}
+	n, err := unix.EpollWait(l.epoll, l.polled[:], timeout)
+	if err != nil {
+		if errors.Is(err, unix.EINTR) {
+			return nil
+		}
+		return fmt.Errorf("wait for packets: %w", err)
+	}
+	for _, ev := range l.polled[:n] {
+		switch ev.Fd {
+		case wakeKey:
+			var b [8]byte
+			_, _ = unix.Read(l.wake, b[:]) // an eventfd: reading takes the wake-up back
+		case tunKey:
+			l.tunReady = true
+			if ev.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && ev.Events&unix.EPOLLIN == 0 {
+				l.loseTUN(unix.EBADFD)
+			}
+		default:
+			e := l.endpoints[ev.Fd]
+			if e == nil {
+				continue
+			}
+			if ev.Events&unix.EPOLLOUT != 0 && e.tunnel != nil {
+				l.unblock(e.tunnel)
+			}
+			if ev.Events&^unix.EPOLLOUT != 0 && !e.ready {
+				e.ready = true
+				l.ready = append(l.ready, e)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package lane
+
+import (
+	"vpngw/fairness"
+	"vpngw/offload"
+	"vpngw/offload/udp"
+)
+
+const (
+	bigSlot   = offload.VirtioHeaderLen + offload.MaxPacket + 51 // + the ESP trailer's room, rounded to 64
+	smallSlot = 2048
+	smallMax  = smallSlot - 64 // longest read that fits with its trailer
+	maxTrains = 64             // beyond, the longest blocked tunnel loses what it has sealed
+)
+
+// slot holds one packet read from the TUN, until its last segment is sealed.
+type slot struct {
+	buf    []byte
+	seg    offload.Segmenter
+	node   fairness.Node[*slot]
+	tunnel *Tunnel
+	next   uint8 // ESP next header: 4 or 41
+}
+
+func newSlot(size int) *slot {
+	s := &slot{buf: make([]byte, size)}
+	s.node.Value = s
+	return s
+}
+
+// pool keeps spent slots of one size, the warmest on top. It grows to what the
+// queue's byte bound lets wait, and one more.
+type pool struct {
+	size int
+	free []*slot
+}
+
+func (p *pool) get() *slot {
+	if n := len(p.free); n > 0 {
+		s := p.free[n-1]
+		p.free = p.free[:n-1]
+		return s
+	}
+	return newSlot(p.size)
+}
+
+func (p *pool) put(s *slot) { p.free = append(p.free, s) }
+
+// cost is the memory a slot takes.
+func (s *slot) cost() int { return len(s.buf) }
+
+func (l *Lane) release(s *slot) {
+	s.tunnel = nil
+	if len(s.buf) == smallSlot {
+		l.small.put(s)
+	} else {
+		l.big.put(s)
+	}
+}
+
+// takeTrain gives an empty train, or nil when all are held by blocked tunnels.
+func (l *Lane) takeTrain() *udp.Train {
+	if n := len(l.trains); n > 0 {
+		t := l.trains[n-1]
+		l.trains = l.trains[:n-1]
+		return t
+	}
+	if l.trainsMade < maxTrains {
+		l.trainsMade++
+		return udp.NewTrain()
+	}
+	return nil
+}
+
+func (l *Lane) giveTrain(t *Tunnel) {
+	t.train.Reset()
+	l.trains = append(l.trains, t.train)
+	t.train, t.carries = nil, 0
+}

@@ -1,0 +1,79 @@
+package lane
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"vpngw/fairness"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/drop"
+)
+
+// Tunnel is a lane's side of one tunnel. Its exported fields are fixed once it was
+// given to a lane, but for Counters, which any goroutine may read.
+type Tunnel struct {
+	ID       uint32
+	Name     string
+	Counters Counters
+
+	class    *fairness.Class[*slot]
+	out      *Outbound
+	socket   *endpoint
+	train    *udp.Train // datagrams sealed and not yet sent
+	carries  int        // inner bytes in train
+	open     bool       // in Lane.open: train has something to send
+	failedAt int64      // lane time of the last SocketFailed
+	movedAt  int64      // lane time of the last Moved
+}
+
+// NewTunnel returns a tunnel without socket and SAs. Its share of the uplink is
+// weight (≥ 1) beside the others'; its packets may wait in limit bytes of memory.
+func NewTunnel(id uint32, name string, weight, limit int) *Tunnel {
+	return &Tunnel{ID: id, Name: name, class: fairness.NewClass[*slot](weight, limit)}
+}
+
+// Counters are a tunnel's traffic in inner packets and bytes, without ESP. Any
+// goroutine may read them.
+type Counters struct {
+	PacketsIn, PacketsOut atomic.Uint64
+	BytesIn, BytesOut     atomic.Uint64
+	LastIn, LastOut       atomic.Int64 // nanoseconds, for Lane.Time; 0: never
+	KeepalivesIn          atomic.Uint64
+	SendBlocked           atomic.Uint64 // times the socket's send buffer was full
+	SegmentFallbacks      atomic.Uint64 // sends that went out one by one because UDP_SEGMENT was refused
+	SocketErrors          atomic.Uint64 // asynchronous errors read from the socket
+	Drops                 drop.Counters
+}
+
+// Edge counts the system calls at one edge of the gateway.
+type Edge struct {
+	Calls   atomic.Uint64
+	Bytes   atomic.Uint64 // as they crossed: IP packets at the TUN, ESP datagrams at the socket
+	Packets atomic.Uint64 // after segmenting, before coalescing
+}
+
+func (e *Edge) add(bytes, packets int) {
+	e.Calls.Add(1)
+	e.Bytes.Add(uint64(bytes))
+	e.Packets.Add(uint64(packets))
+}
+
+// LaneCounters are what a lane counts beside its tunnels. Any goroutine may read them.
+type LaneCounters struct {
+	TUNRead, TUNWrite, UDPSend, UDPReceive Edge
+
+	Turns        atomic.Uint64
+	Sleeps       atomic.Uint64 // turns that waited for something to happen
+	EventsLost   atomic.Uint64
+	TUNFallbacks atomic.Uint64 // superpackets that the TUN refused and that were written packet by packet
+	QueueBytes   atomic.Int64  // memory of waiting packets
+	Drops        drop.Counters // of packets that belong to no tunnel
+}
+
+// remote is where the tunnel's socket is connected to, or the zero value.
+func (t *Tunnel) remote() netip.AddrPort {
+	if t.socket == nil {
+		return netip.AddrPort{}
+	}
+	return t.socket.remote
+}

@@ -1,0 +1,200 @@
+// Package netconf sets up what the kernel must know of a gateway: the TUN device's
+// addresses, and routes of the remote subnets.
+//
+// Routes fail closed. Each remote subnet has two: one into the TUN device and,
+// behind it with a high metric, an unreachable one. While the device is missing,
+// being made anew, or after the gateway was killed, traffic for the subnet is
+// refused and does not leave in clear by some wider route. A clean end removes both.
+package netconf
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// Protocol marks our routes, so that those of an earlier run are recognized.
+	// It is from the range that iproute2 leaves to users.
+	Protocol = 214
+
+	// unreachableMetric is behind every metric that somebody would choose.
+	unreachableMetric = 1 << 30
+	tunMetric         = 50
+)
+
+// Net is the kernel state of one gateway. One goroutine may use it.
+type Net struct {
+	Link      int            // index of the TUN device
+	Addresses []netip.Prefix // of the TUN device
+	Remote    []netip.Prefix // subnets reached through it
+	Local     []netip.Prefix // subnets behind this gateway, where a source address for its own packets is looked for
+}
+
+// Ensure makes the kernel's state what it should be, and changes nothing that is
+// already so. It may be called again whenever something has changed.
+func (n *Net) Ensure() error {
+	link, err := netlink.LinkByIndex(n.Link)
+	if err != nil {
+		return fmt.Errorf("TUN device with index %d: %w", n.Link, err)
+	}
+	if err := n.ensureAddresses(link); err != nil {
+		return err
+	}
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		if err := netlink.LinkSetUp(link); err != nil {
+			return fmt.Errorf("set %s up: %w", link.Attrs().Name, explain(err))
+		}
+	}
+	have, err := n.routes()
+	if err != nil {
+		return err
+	}
+	for _, want := range n.wanted() {
+		if have[keyOf(&want)] {
+			continue
+		}
+		if err := netlink.RouteReplace(&want); err != nil {
+			return fmt.Errorf("add route to %v: %w", want.Dst, explain(err))
+		}
+	}
+	return nil
+}
+
+// Remove takes the routes back. The addresses go with the device.
+func (n *Net) Remove() error {
+	var errs []error
+	for _, r := range n.wanted() {
+		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENODEV) {
+			errs = append(errs, fmt.Errorf("remove route to %v: %w", r.Dst, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Net) ensureAddresses(link netlink.Link) error {
+	// The kernel would solicit routers on the device at every start.
+	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+link.Attrs().Name+"/addr_gen_mode", []byte("1"), 0)
+	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", link.Attrs().Name, err)
+	}
+next:
+	for _, want := range n.Addresses {
+		for _, a := range have {
+			if a.IP.Equal(want.Addr().AsSlice()) {
+				continue next
+			}
+		}
+		addr := &netlink.Addr{IPNet: ipNet(want)}
+		if want.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD // nobody else is on this link
+		}
+		if err := netlink.AddrReplace(link, addr); err != nil {
+			return fmt.Errorf("add address %v to %s: %w", want, link.Attrs().Name, explain(err))
+		}
+	}
+	return nil
+}
+
+// wanted returns our routes: for every remote subnet the one into the TUN device
+// and the one behind it.
+func (n *Net) wanted() []netlink.Route {
+	var routes []netlink.Route
+	sources := n.sources()
+	for _, p := range n.Remote {
+		in := netlink.Route{LinkIndex: n.Link, Dst: ipNet(p), Protocol: Protocol, Priority: tunMetric, Scope: netlink.SCOPE_LINK}
+		if src, ok := sources[p.Addr().Is4()]; ok {
+			in.Src = src.AsSlice()
+		}
+		if p.Addr().Is6() {
+			in.Scope = netlink.SCOPE_UNIVERSE
+		}
+		routes = append(routes, in, netlink.Route{Dst: ipNet(p), Protocol: Protocol, Priority: unreachableMetric, Type: unix.RTN_UNREACHABLE})
+	}
+	return routes
+}
+
+// sources returns, for IPv4 (true) and IPv6 (false), an address of this machine in
+// the local subnets: what the gateway itself sends must have one that the tunnel's
+// selectors allow. Where the TUN device has an address of that family, the user has
+// chosen.
+func (n *Net) sources() map[bool]netip.Addr {
+	found := map[bool]netip.Addr{}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return found // a convenience only
+	}
+	chosen := map[bool]bool{}
+	for _, a := range n.Addresses {
+		chosen[a.Addr().Is4()] = true
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok || a.LinkIndex == n.Link {
+			continue
+		}
+		ip = ip.Unmap()
+		for _, p := range n.Local {
+			if _, have := found[ip.Is4()]; !have && !chosen[ip.Is4()] && p.Contains(ip) {
+				found[ip.Is4()] = ip
+			}
+		}
+	}
+	return found
+}
+
+type routeKey struct {
+	dst         string
+	link, type_ int
+	metric      int
+	src         string
+}
+
+func keyOf(r *netlink.Route) routeKey {
+	k := routeKey{metric: r.Priority, type_: r.Type}
+	if r.Dst != nil {
+		k.dst = r.Dst.String()
+	}
+	if r.Type == 0 {
+		k.type_ = unix.RTN_UNICAST
+	}
+	if k.type_ == unix.RTN_UNICAST { // IPv6 lists unreachable routes on lo
+		k.link = r.LinkIndex
+	}
+	if r.Src != nil {
+		k.src = r.Src.String()
+	}
+	return k
+}
+
+// routes lists our routes as they stand.
+func (n *Net) routes() (map[routeKey]bool, error) {
+	have := map[routeKey]bool{}
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		list, err := netlink.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		if err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
+		for i := range list {
+			have[keyOf(&list[i])] = true
+		}
+	}
+	return have, nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func explain(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w (needs CAP_NET_ADMIN)", err)
+	}
+	return err
+}

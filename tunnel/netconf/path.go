@@ -1,0 +1,102 @@
+package netconf
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Path is how this machine reaches a peer.
+type Path struct {
+	Source netip.Addr // the kernel's choice
+	MTU    int        // of the route or else of its interface, in bytes
+	Link   string
+}
+
+// PathTo asks the kernel for the way to peer.
+func PathTo(peer netip.Addr) (Path, error) {
+	routes, err := netlink.RouteGet(net.IP(peer.AsSlice()))
+	if err != nil {
+		return Path{}, fmt.Errorf("no route to %v: %w", peer, err)
+	}
+	if len(routes) == 0 {
+		return Path{}, fmt.Errorf("no route to %v", peer)
+	}
+	r := routes[0]
+	link, err := netlink.LinkByIndex(r.LinkIndex)
+	if err != nil {
+		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
+	}
+	p := Path{MTU: link.Attrs().MTU, Link: link.Attrs().Name}
+	if r.MTU > 0 && r.MTU < p.MTU {
+		p.MTU = r.MTU
+	}
+	if src, ok := netip.AddrFromSlice(r.Src); ok {
+		p.Source = src.Unmap()
+	}
+	return p, nil
+}
+
+// SetMTU changes the MTU of a device.
+func SetMTU(index, mtu int) error {
+	link, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return fmt.Errorf("device with index %d: %w", index, err)
+	}
+	if err := netlink.LinkSetMTU(link, mtu); err != nil {
+		return fmt.Errorf("set MTU %d on %s: %w", mtu, link.Attrs().Name, explain(err))
+	}
+	return nil
+}
+
+// Forwarding tells whether the machine forwards packets of a family (4 or 6).
+func Forwarding(version int) bool {
+	path := "/proc/sys/net/ipv4/ip_forward"
+	if version == 6 {
+		path = "/proc/sys/net/ipv6/conf/all/forwarding"
+	}
+	b, err := os.ReadFile(path)
+	return err == nil && len(b) > 0 && b[0] == '1'
+}
+
+// Watch sends to changed, without ever blocking, whenever a link, an address or a
+// route of this machine changes, until ctx ends. The channel should hold one.
+func Watch(ctx context.Context, changed chan<- struct{}) error {
+	done := make(chan struct{})
+	links, addrs, routes := make(chan netlink.LinkUpdate), make(chan netlink.AddrUpdate), make(chan netlink.RouteUpdate)
+	for _, subscribe := range []func() error{
+		func() error { return netlink.LinkSubscribe(links, done) },
+		func() error { return netlink.AddrSubscribe(addrs, done) },
+		func() error { return netlink.RouteSubscribe(routes, done) },
+	} {
+		if err := subscribe(); err != nil {
+			close(done)
+			return fmt.Errorf("watch the network's changes: %w", err)
+		}
+	}
+	go func() {
+		<-ctx.Done()
+		close(done)
+	}()
+	tell := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	go forward(links, tell)
+	go forward(addrs, tell)
+	go forward(routes, tell)
+	return nil
+}
+
+// forward drains updates: netlink closes the channel when the subscription ends.
+func forward[T any](updates <-chan T, tell func()) {
+	for range updates {
+		tell()
+	}
+}

@@ -1,0 +1,175 @@
+package tunnel
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"vpngw/crypto/ike"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/mtu"
+	"vpngw/tunnel/netconf"
+)
+
+// setEndpoint makes a tunnel's ESP go from local, if that is an address, to remote.
+func (g *Gateway) setEndpoint(t *tunnel, local, remote netip.AddrPort) {
+	pinned := local.IsValid() && !local.Addr().IsUnspecified()
+	if t.remote == remote && t.source.IsValid() && (!pinned || local.Addr() == t.source) {
+		return
+	}
+	if t.remote.IsValid() && t.remote != remote {
+		g.log.Info("peer has moved", "tunnel", t.cfg.Name, "from", t.remote, "to", remote)
+	}
+	t.local, t.remote, t.pinned = local, remote, pinned
+	g.openSocket(t)
+	g.adjustMTU()
+}
+
+// openSocket connects a socket for t to its peer and hands it to the lane. Where that
+// fails the lane keeps what it has and it is tried again.
+func (g *Gateway) openSocket(t *tunnel) {
+	var local netip.Addr // the zero value: the kernel's choice
+	if t.pinned {
+		local = t.local.Addr()
+	}
+	s, err := udp.Connect(netip.AddrPortFrom(local, g.cfg.Port), t.remote, g.socketOptions())
+	if err != nil && t.pinned {
+		t.pinned = false
+		s, err = udp.Connect(netip.AddrPortFrom(netip.Addr{}, g.cfg.Port), t.remote, g.socketOptions())
+	}
+	if err != nil {
+		g.log.Warn("no socket to the peer", "tunnel", t.cfg.Name, "remote", t.remote, "error", err)
+		t.source = netip.Addr{}
+		g.repair = time.Now().Add(retryTime)
+		return
+	}
+	t.source = s.LocalAddr().Addr()
+	g.lane.Do(func() {
+		if err := g.lane.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
+			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)
+		}
+	})
+}
+
+// checkSocket makes t's socket anew if its source address is gone or the kernel would
+// by now choose another.
+func (g *Gateway) checkSocket(t *tunnel) {
+	if !t.remote.IsValid() {
+		return
+	}
+	path, err := netconf.PathTo(t.remote.Addr())
+	if err != nil {
+		g.repair = time.Now().Add(retryTime)
+		return
+	}
+	if t.source.IsValid() && (t.source == path.Source || t.pinned && isOurs(t.source)) {
+		return
+	}
+	g.log.Info("local address has changed", "tunnel", t.cfg.Name, "from", t.source, "to", path.Source)
+	t.pinned = false
+	g.openSocket(t)
+	// The peer learns our new address from the first thing that authenticates: a hint
+	// of trouble makes IKE ask it at once whether it lives.
+	g.step(ike.UnknownSPI{Remote: t.remote})
+}
+
+// repairSockets looks again at tunnels whose peer could not be reached.
+func (g *Gateway) repairSockets() {
+	for _, t := range g.tunnels {
+		if t.remote.IsValid() {
+			g.checkSocket(t)
+		}
+	}
+}
+
+// isOurs tells whether an address is on this machine.
+func isOurs(a netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, have := range addrs {
+		if p, err := netip.ParsePrefix(have.String()); err == nil && p.Addr().Unmap() == a.WithZone("") {
+			return true
+		}
+	}
+	return false
+}
+
+// networkChanged brings everything in line after links, addresses or routes changed.
+func (g *Gateway) networkChanged() {
+	if g.tun != nil {
+		if err := g.net.Ensure(); err != nil {
+			g.log.Warn("routes are not complete", "interface", g.cfg.Interface, "error", err)
+		}
+	}
+	g.repairSockets()
+	g.adjustMTU()
+}
+
+// remakeTUN replaces a TUN device that is gone.
+func (g *Gateway) remakeTUN() {
+	if g.tun != nil {
+		g.tun.Close() // the lane has let go of it
+		g.tun = nil
+	}
+	if err := g.openTUN(); err != nil {
+		g.log.Error("TUN device is not made", "interface", g.cfg.Interface, "error", err)
+		g.tunRetry = time.Now().Add(retryTime)
+		return
+	}
+	device := g.tun
+	g.lane.Do(func() {
+		if err := g.lane.SetTUN(device); err != nil {
+			g.log.Error("TUN device is not watched", "interface", g.cfg.Interface, "error", err)
+		}
+	})
+	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
+}
+
+// wantMTU is the MTU of the TUN device: the longest packet that crosses the path to
+// every peer whose address is known in one datagram.
+func (g *Gateway) wantMTU() int {
+	if g.cfg.MTU != 0 {
+		return g.cfg.MTU
+	}
+	least := 0
+	for _, t := range g.tunnels {
+		remote := t.remote
+		if !remote.IsValid() {
+			remote = t.peer
+		}
+		if !remote.IsValid() {
+			continue
+		}
+		path, err := netconf.PathTo(remote.Addr())
+		if err != nil {
+			continue
+		}
+		if inner := mtu.Inner(path.MTU, remote.Addr()); least == 0 || inner < least {
+			least = inner
+		}
+	}
+	if least == 0 {
+		// The smaller of the two for a wire that is not known.
+		return mtu.Inner(mtu.Ethernet, netip.IPv6Unspecified())
+	}
+	return least
+}
+
+// adjustMTU follows the paths.
+func (g *Gateway) adjustMTU() {
+	if g.tun == nil {
+		return
+	}
+	want := g.wantMTU()
+	if want == g.mtu {
+		return
+	}
+	if err := netconf.SetMTU(g.tun.Index(), want); err != nil {
+		g.log.Warn("MTU is not set", "error", err)
+		return
+	}
+	g.log.Info("MTU follows the path", "interface", g.cfg.Interface, "from", g.mtu, "to", want)
+	g.mtu = want
+}

@@ -1,0 +1,265 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vpngw/crypto/ike"
+	"vpngw/tunnel/drop"
+	"vpngw/tunnel/lane"
+)
+
+// Status is what can be seen of a gateway at one moment. Its JSON form is stable:
+// fields are added, never renamed.
+type Status struct {
+	Version string            `json:"version"`
+	Uptime  float64           `json:"uptime_seconds"`
+	Gateway GatewayStatus     `json:"gateway"`
+	Edges   EdgesStatus       `json:"edges"`
+	Tunnels []TunnelStatus    `json:"tunnels"` // in the order of the file
+	Drops   map[string]uint64 `json:"drops"`   // of packets that belong to no tunnel, by reason
+	Lane    LaneStatus        `json:"lane"`
+	IKE     map[string]uint64 `json:"ike_rejected"` // messages that belong to no tunnel, by reason
+}
+
+// GatewayStatus is the machine's side.
+type GatewayStatus struct {
+	ID        string          `json:"id"`
+	Interface string          `json:"interface"`
+	Present   bool            `json:"interface_present"` // false while the TUN device is being made anew
+	MTU       int             `json:"mtu"`               // of the TUN device, bytes
+	Port      uint16          `json:"port"`
+	Features  map[string]bool `json:"features"` // offloads that the kernel granted on the TUN device
+}
+
+// EdgesStatus is how packets crossed the four edges.
+type EdgesStatus struct {
+	TUNRead    EdgeStatus `json:"tun_read"`
+	UDPSend    EdgeStatus `json:"udp_send"`
+	UDPReceive EdgeStatus `json:"udp_receive"`
+	TUNWrite   EdgeStatus `json:"tun_write"`
+}
+
+// EdgeStatus counts one edge's system calls, the bytes of IP (TUN) or ESP (UDP) that
+// crossed in them, and the packets after segmenting.
+type EdgeStatus struct {
+	Calls        uint64  `json:"calls"`
+	Bytes        uint64  `json:"bytes"`
+	Packets      uint64  `json:"packets"`
+	BytesPerCall float64 `json:"bytes_per_call"`
+}
+
+// LaneStatus is the data path's own.
+type LaneStatus struct {
+	Turns        uint64 `json:"turns"`
+	Sleeps       uint64 `json:"sleeps"`
+	QueueBytes   int64  `json:"queue_bytes"` // memory of packets that wait
+	EventsLost   uint64 `json:"events_lost"`
+	TUNFallbacks uint64 `json:"tun_fallbacks"`
+}
+
+// TunnelStatus is one tunnel.
+type TunnelStatus struct {
+	Name          string            `json:"name"`
+	State         string            `json:"state"`  // idle, connecting, up, rekeying, down
+	Reason        string            `json:"reason"` // why it is not up
+	Flowing       bool              `json:"flowing"`
+	Flow          string            `json:"flow"`         // in words
+	PeerID        string            `json:"peer_id"`      // configured, and proven once up
+	PeerAddress   string            `json:"peer_address"` // where its packets go; else where it is looked for
+	LocalAddress  string            `json:"local_address"`
+	LocalSubnets  []string          `json:"local_subnets"`
+	RemoteSubnets []string          `json:"remote_subnets"`
+	IKE           *IKEStatus        `json:"ike,omitempty"`
+	SPIIn         string            `json:"spi_in"`  // of the child that is sent on
+	SPIOut        string            `json:"spi_out"` // likewise
+	Children      []ChildStatus     `json:"children"`
+	Age           float64           `json:"age_seconds"` // of the IKE SA
+	BytesIn       uint64            `json:"bytes_in"`    // of inner packets
+	BytesOut      uint64            `json:"bytes_out"`
+	PacketsIn     uint64            `json:"packets_in"`
+	PacketsOut    uint64            `json:"packets_out"`
+	LastIn        float64           `json:"last_in_seconds"` // ago; -1: never
+	LastOut       float64           `json:"last_out_seconds"`
+	SendBlocked   uint64            `json:"send_blocked"`
+	Fallbacks     uint64            `json:"segment_fallbacks"`
+	SocketErrors  uint64            `json:"socket_errors"`
+	KeepalivesIn  uint64            `json:"keepalives_in"`
+	Drops         map[string]uint64 `json:"drops"`        // packets, by reason
+	Rejected      map[string]uint64 `json:"ike_rejected"` // IKE messages, by reason
+	MessagesIn    uint64            `json:"ike_messages_in"`
+	MessagesOut   uint64            `json:"ike_messages_out"`
+	Retransmits   uint64            `json:"ike_retransmits"`
+}
+
+// IKEStatus is the IKE SA of a tunnel that is up.
+type IKEStatus struct {
+	InitiatorSPI string `json:"initiator_spi"`
+	ResponderSPI string `json:"responder_spi"`
+	Initiator    bool   `json:"initiator"` // we are
+	Suite        string `json:"suite"`
+	BehindNAT    bool   `json:"behind_nat"`
+	PeerNAT      bool   `json:"peer_behind_nat"`
+}
+
+// ChildStatus is one child SA pair of a tunnel.
+type ChildStatus struct {
+	SPIIn   string   `json:"spi_in"`
+	SPIOut  string   `json:"spi_out"`
+	Suite   string   `json:"suite"`
+	Age     float64  `json:"age_seconds"`
+	Sending bool     `json:"sending"`
+	Leaving bool     `json:"leaving"`
+	Local   []string `json:"local"`
+	Remote  []string `json:"remote"`
+}
+
+// ErrStopped is the answer to a question to a gateway that has ended.
+var ErrStopped = errors.New("the gateway has stopped")
+
+// Status asks the running gateway. Any goroutine may call it.
+func (g *Gateway) Status(ctx context.Context) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusDeadline)
+	defer cancel()
+	answer := make(chan Status, 1)
+	select {
+	case g.requests <- answer:
+		return <-answer, nil
+	case <-g.stopped:
+		return Status{}, ErrStopped
+	case <-ctx.Done():
+		return Status{}, fmt.Errorf("the gateway does not answer: %w", ctx.Err())
+	}
+}
+
+func (g *Gateway) status() Status {
+	now := time.Now()
+	c := g.lane.Counters()
+	s := Status{
+		Version: g.cfg.Version,
+		Uptime:  now.Sub(g.started).Seconds(),
+		Gateway: GatewayStatus{
+			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port,
+			Present: g.tun != nil, Features: g.features(),
+		},
+		Edges: EdgesStatus{
+			TUNRead: edgeStatus(&c.TUNRead), UDPSend: edgeStatus(&c.UDPSend),
+			UDPReceive: edgeStatus(&c.UDPReceive), TUNWrite: edgeStatus(&c.TUNWrite),
+		},
+		Drops: c.Drops.Map(),
+		Lane: LaneStatus{
+			Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(), QueueBytes: c.QueueBytes.Load(),
+			EventsLost: c.EventsLost.Load(), TUNFallbacks: c.TUNFallbacks.Load(),
+		},
+		IKE: rejected(g.machine.Strangers()),
+	}
+	for _, t := range g.tunnels {
+		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
+	}
+	return s
+}
+
+func (g *Gateway) features() map[string]bool {
+	if g.tun == nil {
+		return nil
+	}
+	f := g.tun.Features()
+	return map[string]bool{
+		"checksum": f.Checksum, "tso4": f.TSO4, "tso6": f.TSO6, "tso_ecn": f.TSOECN, "uso": f.USO, "mangleid": f.MangleID,
+	}
+}
+
+func edgeStatus(e *lane.Edge) EdgeStatus {
+	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load()}
+	if s.Calls > 0 {
+		s.BytesPerCall = float64(s.Bytes) / float64(s.Calls)
+	}
+	return s
+}
+
+func rejected(c ike.Counters) map[string]uint64 {
+	m := make(map[string]uint64, ike.RejectCount)
+	for r, n := range c.Rejected {
+		m[ike.RejectReason(r).String()] = n
+	}
+	return m
+}
+
+func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
+	p, c := g.machine.Status(t.id), &t.lane.Counters
+	s := TunnelStatus{
+		Name: t.cfg.Name, State: p.State.String(), Reason: p.Reason.String(), PeerID: t.cfg.PeerID,
+		PeerAddress: t.cfg.PeerAddress, LocalSubnets: texts(t.cfg.Local), RemoteSubnets: texts(t.cfg.Remote),
+		BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(), PacketsIn: c.PacketsIn.Load(), PacketsOut: c.PacketsOut.Load(),
+		LastIn: g.ago(c.LastIn.Load(), now), LastOut: g.ago(c.LastOut.Load(), now),
+		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
+		KeepalivesIn: c.KeepalivesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
+		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
+		Children: []ChildStatus{},
+	}
+	if t.remote.IsValid() {
+		s.PeerAddress = t.remote.String()
+	}
+	if t.source.IsValid() {
+		s.LocalAddress = t.source.String()
+	}
+	up := p.State == ike.StateUp || p.State == ike.StateRekeying
+	if up {
+		s.Age = now.Sub(p.Established).Seconds()
+		s.IKE = &IKEStatus{
+			InitiatorSPI: fmt.Sprintf("%016x", p.InitiatorSPI), ResponderSPI: fmt.Sprintf("%016x", p.ResponderSPI),
+			Initiator: p.Initiator, Suite: p.Suite, BehindNAT: p.BehindNAT, PeerNAT: p.PeerBehindNAT,
+		}
+	}
+	for _, child := range p.Children {
+		cs := ChildStatus{
+			SPIIn: spiText(child.SPIIn), SPIOut: spiText(child.SPIOut), Suite: child.Suite,
+			Age: now.Sub(child.Created).Seconds(), Sending: child.Sending, Leaving: child.Leaving,
+			Local: texts(child.Local), Remote: texts(child.Remote),
+		}
+		if child.Sending {
+			s.SPIIn, s.SPIOut = cs.SPIIn, cs.SPIOut
+		}
+		s.Children = append(s.Children, cs)
+	}
+	s.Flowing, s.Flow = flow(up, s.LastIn, s.LastOut, c)
+	return s
+}
+
+// flow says whether packets get through, which is more than that keys are agreed.
+func flow(up bool, in, out float64, c *lane.Counters) (bool, string) {
+	recent := func(ago float64) bool { return ago >= 0 && ago < flowingTime.Seconds() }
+	switch {
+	case !up && c.Drops.Get(drop.TunnelDown) > 0:
+		return false, "no: packets for it are dropped"
+	case !up:
+		return false, "no"
+	case recent(in) && recent(out):
+		return true, "both ways"
+	case recent(in):
+		return true, "in only: nothing to send"
+	case recent(out):
+		return false, "out only: nothing comes back"
+	}
+	return false, "idle"
+}
+
+// ago is how many seconds before now a stamp of the lane was taken; -1: never.
+func (g *Gateway) ago(stamp int64, now time.Time) float64 {
+	if stamp == 0 {
+		return -1
+	}
+	return max(now.Sub(g.lane.Time(stamp)).Seconds(), 0)
+}
+
+func spiText(spi uint32) string { return fmt.Sprintf("%08x", spi) }
+
+func texts[T fmt.Stringer](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = v.String()
+	}
+	return out
+}
