@@ -167,7 +167,7 @@ var mistakes = []struct {
 	{"not UTF-8", []string{"id: gw-b.example", "id: gw-b\xff.example"}},
 	{"line separator", []string{"weight: 1", "weight: 1 # a\u2028b"}},
 	{"paragraph separator", []string{"weight: 1", "weight: 1 # a\u2029b"}},
-	{"syntax in a second document", []string{"    weight: 1", "    weight: 1\n---\n@"}},
+	{"syntax in a second document", []string{"    weight: 1", "    weight: 1\n---\nb: {"}},
 	{"caret behind tabs and umlauts", []string{"uplink: {rate: 950Mbit}", "uplink: {\t\"räte\": 950Mbit}"}},
 	{"caret in a long line", []string{"    weight: 1", "    crypto:   {" + strings.Repeat(" ", 300) + "esm: true}" + strings.Repeat(" ", 300), "    crypto: {ciphers: [aes256gcm], esn: true}\n", ""}},
 }

@@ -200,7 +200,7 @@ func (d *Device) MTU() int { return d.mtu }
 func (d *Device) Features() Features { return d.features }
 
 // Close closes the descriptor, which deletes the device unless it is
-// persistent, and waits (up to about a second) for the library's goroutines.
+// persistent, and waits for the library's goroutines.
 // The lane must have stopped. Calling it again returns the same error.
 func (d *Device) Close() error {
 	d.closeOnce.Do(func() {

@@ -5,7 +5,9 @@ package tun
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -236,6 +238,60 @@ func TestDownAndDeleted(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 	})
+}
+
+// Registered with the Go runtime's epoll, the device would wake it for every
+// packet, which is none of its business.
+func TestNotInNetpoller(t *testing.T) {
+	namespaces(t, 1, func([]*site) {
+		dev, err := Open(Options{Name: "quiet"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		// Something that is in it, to know that this test can see it.
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		defer w.Close()
+		raw, err := r.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Control(func(fd uintptr) {
+			if !polled(t, int(fd)) {
+				t.Error("a pipe is not seen in the netpoller")
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if polled(t, dev.FD()) {
+			t.Error("the device is in the netpoller")
+		}
+	})
+}
+
+// polled reports whether any epoll instance of this process watches fd.
+func polled(t *testing.T, fd int) bool {
+	t.Helper()
+	infos, err := filepath.Glob("/proc/self/fdinfo/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		text, err := os.ReadFile(info)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "tfd:" && f[1] == strconv.Itoa(fd) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // The library's goroutines end with Close, whatever became of the device.

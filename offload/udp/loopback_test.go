@@ -242,7 +242,7 @@ func TestRefusedPeer(t *testing.T) {
 			waitFor(t, s, unix.POLLIN|unix.POLLERR)
 			err := s.Recv(make([]byte, 1<<16), new(Datagrams))
 			var async AsyncError
-			if !errors.As(err, &async) || !errors.Is(err, unix.ECONNREFUSED) || !Temporary(err) {
+			if !errors.As(err, &async) || !errors.Is(err, unix.ECONNREFUSED) {
 				t.Fatalf("Recv: %v", err)
 			}
 			if err := s.Recv(make([]byte, 1<<16), new(Datagrams)); err != ErrWouldBlock {
@@ -329,7 +329,7 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := s.Recv(make([]byte, 100), new(Datagrams)); err != unix.EBADF || Temporary(err) {
+	if err := s.Recv(make([]byte, 100), new(Datagrams)); err != unix.EBADF {
 		t.Errorf("Recv after Close: %v", err)
 	}
 	if _, err := s.Send([]byte("xy"), 1); err != unix.EBADF {
@@ -374,101 +374,4 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	}); allocs != 0 {
 		t.Errorf("errors: %v allocations", allocs)
 	}
-}
-
-func TestProbe(t *testing.T) {
-	full, err := Probe(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", full)
-	if full.Segment != (full.MaxSegments >= DefaultSegments) || full.Segment && full.GRO != (full.Why == "") {
-		t.Errorf("contradicts itself: %+v", full)
-	}
-	none, err := Probe(Options{DisableSegment: true, DisableGRO: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := (Support{MaxSegments: 1, Why: "UDP_SEGMENT: disabled; UDP_GRO: disabled"}); none != want {
-		t.Errorf("with all disabled: %+v", none)
-	}
-}
-
-func TestProbePairFindsFaults(t *testing.T) {
-	pair, err := newProbePair(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pair.close()
-	train := probeTrain{size: 1000, count: 3, last: 10}
-	send := func(f sendmsg) error {
-		pair.from.out.sendmsg = f
-		_, err := pair.pass(train)
-		for pair.to.Recv(pair.recvBuffer, new(Datagrams)) == nil {
-		}
-		return err
-	}
-	if err := send(rawSendmsg); err != nil {
-		t.Errorf("sound: %v", err)
-	}
-	if err := send(func(fd int, msg *unix.Msghdr) unix.Errno {
-		defer func(b *byte) { *b ^= 1 }(&pair.sent[1500])
-		pair.sent[1500] ^= 1
-		return rawSendmsg(fd, msg)
-	}); !errors.Is(err, errDamaged) {
-		t.Errorf("one bit damaged: %v", err)
-	}
-	if err := send(func(fd int, msg *unix.Msghdr) unix.Errno {
-		pair.from.out.control.putSegment(990)
-		return rawSendmsg(fd, msg)
-	}); !errors.Is(err, errDamaged) {
-		t.Errorf("cut at the wrong length: %v", err)
-	}
-	if err := send(func(int, *unix.Msghdr) unix.Errno { return 0 }); !errors.Is(err, errMissing) {
-		t.Errorf("lost: %v", err)
-	}
-}
-
-func BenchmarkLoopback64KiB(b *testing.B) {
-	to := mustListen(b, anyPort(loopbacks[0].addr), Options{})
-	from := mustConnect(b, netip.AddrPort{}, to.LocalAddr(), Options{})
-	train := NewTrain()
-	for train.Reserve(1472) != nil {
-		train.Commit(1472)
-	}
-	buf := NewTrain().buf
-	buf = buf[:cap(buf)]
-	big := make([]byte, 1<<16)
-	var d Datagrams
-	b.Run("send", func(b *testing.B) {
-		for range b.N {
-			if _, err := from.Send(train.Bytes(), train.Size()); err != nil {
-				b.Fatal(err)
-			}
-			b.StopTimer()
-			for to.Recv(big, &d) == nil {
-			}
-			b.StartTimer()
-		}
-	})
-	b.Run("recv", func(b *testing.B) {
-		for range b.N {
-			b.StopTimer()
-			from.Send(train.Bytes(), train.Size())
-			b.StartTimer()
-			if err := to.Recv(buf, &d); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("send and recv", func(b *testing.B) {
-		for range b.N {
-			if _, err := from.Send(train.Bytes(), train.Size()); err != nil {
-				b.Fatal(err)
-			}
-			if err := to.Recv(buf, &d); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

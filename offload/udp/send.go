@@ -3,7 +3,6 @@
 package udp
 
 import (
-	"errors"
 	"net/netip"
 	"time"
 	"unsafe"
@@ -226,23 +225,4 @@ func (s *Socket) SendTo(b []byte, from netip.Addr, to netip.AddrPort) error {
 		return errno
 	}
 	return nil
-}
-
-// Temporary reports whether an error of Recv, Send or SendTo leaves the socket
-// of use: the caller counts it and goes on. Anything else, such as EBADF, does
-// not pass by itself. ErrWouldBlock and a nil error are temporary as well.
-func Temporary(err error) bool {
-	switch {
-	case err == nil, errors.Is(err, ErrTruncated), errors.Is(err, ErrTrain), errors.Is(err, ErrFamily):
-		return true
-	}
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return false
-	}
-	switch errno {
-	case unix.EAGAIN, unix.EPERM, unix.ENOBUFS, unix.ENOMEM, unix.ENETDOWN:
-		return true
-	}
-	return asynchronous(errno)
 }

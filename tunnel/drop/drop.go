@@ -22,7 +22,6 @@ const (
 	Firewall                   // our own firewall refused the datagram (EPERM)
 	Unreachable                // no route, link down or address gone (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL)
 	SendError                  // any other error of a send
-	SocketReset                // waiting for a socket that was replaced
 	outEnd
 )
 
@@ -50,7 +49,7 @@ const (
 var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
 	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Exhausted: "sequence_exhausted",
-	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error", SocketReset: "socket_reset",
+	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
 	Runt: "runt", UnknownSPI: "unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", Truncated: "truncated", TUNDown: "tun_down",

@@ -25,7 +25,7 @@ const (
 
 var nonESPMarker [nonESPMarkLen]byte
 
-// run is a row of packets opened on one SA, counted together.
+// run is a row of packets opened on one SA, those delivered counted together.
 type run struct {
 	in             *Inbound
 	packets, bytes int
@@ -73,12 +73,24 @@ func (l *Lane) receiveFrom(e *endpoint) (more bool) {
 				continue
 			}
 			more = false
-			l.log.Error("receiving failed", "local", e.local, "remote", e.remote, "error", err)
+			l.receiveFailed(e, err)
 		}
 	}
 	l.endRun()
 	l.flushIn()
 	return more
+}
+
+// receiveFailed notes an error that nothing is known to cause. It may come again at
+// once and for ever, and so is logged once.
+func (l *Lane) receiveFailed(e *endpoint, err error) {
+	if e.tunnel != nil {
+		e.tunnel.Counters.SocketErrors.Add(1)
+	}
+	if !e.failed {
+		e.failed = true
+		l.log.Error("receiving failed", "local", e.local, "remote", e.remote, "error", err)
+	}
 }
 
 // batch looks at each datagram of one receive.
@@ -107,8 +119,12 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 	in := l.lookup(spi)
 	if in == nil {
 		l.dropIn(e.tunnel, drop.UnknownSPI)
-		local, remote := ends(e, d)
-		l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
+		// A hint only: IKE messages must find room beside a flood of such. An event
+		// is not even made for nothing, since that allocates.
+		if len(l.strangers) < cap(l.strangers)/2 {
+			local, remote := ends(e, d)
+			l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
+		}
 		return
 	}
 	packet, next, err := in.ESP.Open(b)
@@ -120,7 +136,6 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.endRun()
 		l.run.in = in
 	}
-	l.run.packets++
 	if in.ESP.Newest() {
 		if local, remote := ends(e, d); remote != in.Tunnel.remote() && l.now-in.Tunnel.movedAt >= movedPause {
 			if l.tell(Moved{Tunnel: in.Tunnel, Local: local, Remote: remote}) {
@@ -174,6 +189,7 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next uint8) drop.Reason {
 	if !destination {
 		return drop.InnerDest
 	}
+	l.run.packets++
 	l.run.bytes += h.Len
 	if l.coalescer.Full() {
 		l.flushIn()

@@ -20,7 +20,7 @@ import (
 // Config is what a lane is made with.
 type Config struct {
 	Coalesce   offload.CoalesceOptions
-	QueueLimit int // bytes of memory that packets may wait in, over all tunnels
+	QueueLimit int // bytes of memory that packets may wait in, over all tunnels; at least one superpacket's are granted
 	Log        *slog.Logger
 }
 
@@ -50,7 +50,7 @@ type Lane struct {
 	strangers chan Event
 	counters  LaneCounters
 	started   time.Time
-	now       int64 // nanoseconds since started, as of this turn; never 0
+	now       int64 // nanoseconds since started, as of the last poll; never 0
 	stopped   bool
 
 	tun      TUN
@@ -97,7 +97,7 @@ func New(c Config) (*Lane, error) {
 		strangers: make(chan Event, inboxLen),
 		routes:    new(Routes),
 		inbound:   make(map[uint32]*Inbound),
-		queue:     fairness.NewQueue[*slot](c.QueueLimit, 0),
+		queue:     fairness.NewQueue[*slot](max(c.QueueLimit, bigSlot), 0),
 		big:       pool{size: bigSlot},
 		small:     pool{size: smallSlot},
 		buffer:    alignedBuffer(receiveBuffer),
@@ -144,6 +144,9 @@ func (l *Lane) Time(stamp int64) time.Time {
 	return l.started.Add(time.Duration(stamp))
 }
 
+// wakeUp is a number for the eventfd to add, not 0 in any byte order.
+var wakeUp = [8]byte{1}
+
 // Do makes the lane run f between two turns, in the order of the calls. It does not
 // wait for it. After Stop it may never run.
 func (l *Lane) Do(f func()) {
@@ -151,8 +154,7 @@ func (l *Lane) Do(f func()) {
 	l.commands = append(l.commands, f)
 	l.mu.Unlock()
 	l.pending.Store(true)
-	one := [8]byte{7: 1}
-	_, _ = unix.Write(l.wake, one[:]) // fails only when the eventfd is full, and then it is awake
+	_, _ = unix.Write(l.wake, wakeUp[:]) // fails only when the eventfd is full, and then it is awake
 }
 
 // Stop makes Run return after the commands given before.
@@ -177,7 +179,6 @@ func (l *Lane) Run() error {
 
 // turn does what poll has found to do, bounded.
 func (l *Lane) turn() {
-	l.now = int64(time.Since(l.started))
 	l.counters.Turns.Add(1)
 	l.runCommands()
 	l.receive()
@@ -242,7 +243,7 @@ func (l *Lane) loseTUN(err error) {
 	}
 }
 
-// AddListener makes the lane own an unconnected socket.
+// AddListener makes the lane own an unconnected socket. On error it is closed.
 func (l *Lane) AddListener(s Socket, local netip.AddrPort) error {
 	return l.addEndpoint(&endpoint{socket: s, local: local})
 }
@@ -251,29 +252,30 @@ func (l *Lane) AddListener(s Socket, local netip.AddrPort) error {
 func (l *Lane) SetRoutes(r *Routes) { l.routes = r }
 
 // SetSocket makes the lane own a connected socket and use it for t, in place of the
-// one before, which is closed. A nil socket leaves t without. What was sealed and
-// not sent goes out on the new one.
+// one before, which is closed. A nil socket leaves t without; so does an error, and
+// then s is closed. What was sealed and not sent goes out on the new one, or is
+// dropped.
 func (l *Lane) SetSocket(t *Tunnel, s Socket, local, remote netip.AddrPort) error {
 	if t.socket != nil {
 		l.removeEndpoint(t.socket)
 		t.socket = nil
 	}
-	if s == nil {
-		l.unblock(t)
-		return nil
+	var err error
+	if s != nil {
+		e := &endpoint{socket: s, tunnel: t, local: local, remote: remote}
+		if err = l.addEndpoint(e); err == nil {
+			t.socket = e
+		}
 	}
-	e := &endpoint{socket: s, tunnel: t, local: local, remote: remote}
-	if err := l.addEndpoint(e); err != nil {
-		s.Close()
-		return err
-	}
-	t.socket = e
 	l.unblock(t)
-	return nil
+	return err
 }
 
 // SetInbound makes in's SPI known.
-func (l *Lane) SetInbound(in *Inbound) { l.inbound[in.ESP.SPI()] = in }
+func (l *Lane) SetInbound(in *Inbound) {
+	l.inbound[in.ESP.SPI()] = in
+	l.cached = nil
+}
 
 // RemoveInbound forgets an SPI.
 func (l *Lane) RemoveInbound(spi uint32) {

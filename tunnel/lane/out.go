@@ -44,13 +44,19 @@ func (l *Lane) drainTUN() {
 // outbound puts the packet in s.buf[:n], virtio header first, into its tunnel's
 // queue, or drops it.
 func (l *Lane) outbound(s *slot, n int) {
-	if r := l.classify(s, n); r != forward {
-		l.counters.TUNRead.add(max(n-offload.VirtioHeaderLen, 0), 1)
-		l.dropOut(s, r)
+	length := max(n-offload.VirtioHeaderLen, 0)
+	if !l.parse(s, n) {
+		l.counters.TUNRead.add(length, 1)
+		l.counters.Drops.Add(drop.Malformed, 1)
+		l.release(s)
+		return
+	}
+	l.counters.TUNRead.add(length, s.seg.Remaining())
+	if r := l.classify(s); r != forward {
+		l.dropRest(s, r)
 		return
 	}
 	t := s.tunnel
-	l.counters.TUNRead.add(n-offload.VirtioHeaderLen, s.seg.Remaining())
 	if l.queue.Blocked(t.class) && n <= smallMax {
 		s = l.shrink(s, n)
 	}
@@ -67,18 +73,28 @@ func (l *Lane) outbound(s *slot, n int) {
 // forward is the verdict on a packet that is not dropped.
 const forward = drop.Count
 
-// classify finds the tunnel of a packet just read and prepares its segments.
-func (l *Lane) classify(s *slot, n int) drop.Reason {
+// parse reads the headers of the packet in s.buf[:n] and prepares its segments.
+func (l *Lane) parse(s *slot, n int) bool {
 	if n < offload.VirtioHeaderLen {
-		return drop.Malformed
+		return false
 	}
 	var vh offload.VirtioHeader
 	vh.Decode(s.buf)
 	packet := s.buf[offload.VirtioHeaderLen:n]
 	h := &l.headers
-	if offload.ParseHeaders(packet, h) != nil {
-		return drop.Malformed
+	if offload.ParseHeaders(packet, h) != nil || s.seg.ResetParsed(vh, packet, h) != nil {
+		return false
 	}
+	s.next = nextIPv4
+	if h.Version == 6 {
+		s.next = nextIPv6
+	}
+	return true
+}
+
+// classify finds the tunnel of the packet just parsed.
+func (l *Lane) classify(s *slot) drop.Reason {
+	h := &l.headers
 	if h.Dst.IsMulticast() || h.Dst.IsLinkLocalUnicast() {
 		return drop.Multicast
 	}
@@ -93,29 +109,16 @@ func (l *Lane) classify(s *slot, n int) drop.Reason {
 	if !t.out.Policy.outbound(h) {
 		return drop.SourcePolicy
 	}
-	if s.seg.ResetParsed(vh, packet, h) != nil {
-		return drop.Malformed
-	}
-	s.next = nextIPv4
-	if h.Version == 6 {
-		s.next = nextIPv6
-	}
 	return forward
 }
 
-// dropOut drops a packet that was not queued.
-func (l *Lane) dropOut(s *slot, r drop.Reason) {
+// dropRest drops what is left of a packet that is not in the queue.
+func (l *Lane) dropRest(s *slot, r drop.Reason) {
 	counters := &l.counters.Drops
 	if s.tunnel != nil {
 		counters = &s.tunnel.Counters.Drops
 	}
-	counters.Add(r, 1)
-	l.release(s)
-}
-
-// dropRest drops what is left of a packet that is no longer queued.
-func (l *Lane) dropRest(s *slot, r drop.Reason) {
-	s.tunnel.Counters.Drops.Add(r, s.seg.Remaining())
+	counters.Add(r, s.seg.Remaining())
 	l.release(s)
 }
 
@@ -144,6 +147,9 @@ func (l *Lane) serve() {
 		l.queue.Used(class, used)
 		if verdict != forward {
 			l.queue.Pop(class)
+			if t := s.tunnel; t.train != nil && t.train.Count() == 0 {
+				l.giveTrain(t) // taken for nothing
+			}
 			l.dropRest(s, verdict)
 		} else if s.seg.Remaining() == 0 {
 			l.queue.Pop(class)
@@ -196,22 +202,22 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 	return used, forward
 }
 
-// startTrain gives t an empty train. If all are held by tunnels that are blocked,
-// the one blocked longest loses what it has sealed.
+// startTrain gives t an empty train. If there is none, what can be sent is sent now;
+// if then all are held by tunnels that are blocked, the one blocked longest loses
+// what it has sealed.
 func (l *Lane) startTrain(t *Tunnel) bool {
 	if t.train = l.takeTrain(); t.train != nil {
 		return true
 	}
-	if len(l.held) == 0 {
-		l.flushAll()
-		t.train = l.takeTrain()
+	l.flushAll()
+	if t.train = l.takeTrain(); t.train != nil || len(l.held) == 0 {
 		return t.train != nil
 	}
 	loser := l.held[0]
 	loser.Counters.Drops.Add(drop.QueueFull, loser.train.Count())
 	l.emptied(loser)
 	t.train = l.takeTrain()
-	return t.train != nil
+	return true
 }
 
 // flushAll sends the trains that have something to send.
@@ -237,37 +243,36 @@ func (l *Lane) flush(t *Tunnel) bool {
 	if res.Fallback {
 		t.Counters.SegmentFallbacks.Add(1)
 	}
-	sent := count
-	if err != nil {
-		sent = 0
-		if res.Sent > 0 {
-			sent = (res.Sent + size - 1) / size
-		}
+	if res.Async != 0 {
+		t.Counters.SocketErrors.Add(1)
 	}
-	if sent > 0 {
-		l.sent(t, res, sent, count)
+	blocked := err == udp.ErrWouldBlock
+	done, sent := count, 0 // datagrams that need no more sending, and those of them that left
+	if blocked {
+		done = res.Done / size // the last one, which may be shorter, is not among them
 	}
-	switch {
-	case err == nil:
-		t.Counters.Drops.Add(drop.TooBig, res.Lost)
-	case err == udp.ErrWouldBlock:
-		t.train.Discard(res.Sent)
+	if res.Sent > 0 {
+		sent = done - res.Lost
+		l.sent(t, res.Sent, sent, t.carries*sent/count)
+	}
+	if done > sent {
+		t.Counters.Drops.Add(sendFailure(err), done-sent)
+		l.sendFailed(t, err)
+	}
+	if blocked {
+		t.carries -= t.carries * done / count
+		t.train.Discard(res.Done)
 		l.block(t)
 		return false
-	default:
-		t.Counters.Drops.Add(sendFailure(err), count-sent)
-		l.sendFailed(t, err)
 	}
 	l.emptied(t)
 	return true
 }
 
-// sent counts datagrams that left, and watches the limits of the SA.
-func (l *Lane) sent(t *Tunnel, res udp.SendResult, sent, count int) {
-	inner := t.carries * sent / count
-	t.carries -= inner
-	sent -= res.Lost
-	l.counters.UDPSend.add(res.Sent, sent)
+// sent counts datagrams that left, bytes in all for inner bytes of packets, and
+// watches the limits of the SA.
+func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
+	l.counters.UDPSend.add(bytes, sent)
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,7 @@ type endpoint struct {
 	slot     int32          // index in Lane.endpoints
 	ready    bool           // in Lane.ready
 	closed   bool
+	failed   bool // an error of receiving was logged
 	writable bool // epoll is asked for EPOLLOUT
 }
 
@@ -51,13 +53,14 @@ func (l *Lane) watch(fd int, key int32, events uint32) error {
 	return nil
 }
 
-// addEndpoint takes over a socket.
+// addEndpoint takes over a socket. On error it is closed.
 func (l *Lane) addEndpoint(e *endpoint) error {
 	e.slot = int32(len(l.endpoints))
 	if n := len(l.freeEndpoints); n > 0 {
 		e.slot = l.freeEndpoints[n-1]
 	}
 	if err := l.watch(e.socket.FD(), e.slot, unix.EPOLLIN); err != nil {
+		e.socket.Close()
 		return err
 	}
 	if n := len(l.freeEndpoints); n > 0 {
@@ -99,6 +102,7 @@ func (l *Lane) poll(wait bool) error {
 		l.counters.Sleeps.Add(1)
 	}
 	n, err := unix.EpollWait(l.epoll, l.polled[:], timeout)
+	l.now = int64(time.Since(l.started))
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
 			return nil

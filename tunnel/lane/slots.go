@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	bigSlot   = offload.VirtioHeaderLen + offload.MaxPacket + 51 // + the ESP trailer's room, rounded to 64
+	bigSlot   = offload.VirtioHeaderLen + offload.MaxPacket + 55 // + the ESP trailer's room, a multiple of 64
 	smallSlot = 2048
 	smallMax  = smallSlot - 64 // longest read that fits with its trailer
 	maxTrains = 64             // beyond, the longest blocked tunnel loses what it has sealed

@@ -27,9 +27,10 @@ type Tunnel struct {
 }
 
 // NewTunnel returns a tunnel without socket and SAs. Its share of the uplink is
-// weight (≥ 1) beside the others'; its packets may wait in limit bytes of memory.
+// weight (≥ 1) beside the others'; its packets may wait in limit bytes of memory, at
+// least one superpacket's.
 func NewTunnel(id uint32, name string, weight, limit int) *Tunnel {
-	return &Tunnel{ID: id, Name: name, class: fairness.NewClass[*slot](weight, limit)}
+	return &Tunnel{ID: id, Name: name, class: fairness.NewClass[*slot](weight, max(limit, bigSlot))}
 }
 
 // Counters are a tunnel's traffic in inner packets and bytes, without ESP. Any
@@ -41,7 +42,7 @@ type Counters struct {
 	KeepalivesIn          atomic.Uint64
 	SendBlocked           atomic.Uint64 // times the socket's send buffer was full
 	SegmentFallbacks      atomic.Uint64 // sends that went out one by one because UDP_SEGMENT was refused
-	SocketErrors          atomic.Uint64 // asynchronous errors read from the socket
+	SocketErrors          atomic.Uint64 // errors that the socket reported beside those of a send, ICMP's mostly
 	Drops                 drop.Counters
 }
 

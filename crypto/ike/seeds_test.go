@@ -1,0 +1,135 @@
+package ike
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"flag"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+var seedFlag = flag.Uint64("ike.seed", 0, "run only this seed of TestSeeds")
+
+const seeds = 400
+
+// TestSeeds runs random lives of two gateways on a bad wire, then lets the wire get
+// good and checks that all has settled.
+func TestSeeds(t *testing.T) {
+	if *seedFlag != 0 {
+		w := chaos(t, *seedFlag)
+		t.Log(w.trace.String())
+		return
+	}
+	for seed := uint64(1); seed <= seeds; seed++ {
+		chaos(t, seed)
+	}
+}
+
+// TestSameSeedSameTrace holds the machine to its word: no clock, no randomness and no
+// map order of its own.
+func TestSameSeedSameTrace(t *testing.T) {
+	for seed := uint64(1); seed <= 10; seed++ {
+		a, b := chaos(t, seed).trace.String(), chaos(t, seed).trace.String()
+		if sha256.Sum256([]byte(a)) != sha256.Sum256([]byte(b)) {
+			t.Fatalf("seed %d gave two traces of %d and %d bytes", seed, len(a), len(b))
+		}
+		if len(a) < 1000 {
+			t.Fatalf("seed %d: only %d bytes of trace", seed, len(a))
+		}
+	}
+}
+
+func chaos(t testing.TB, seed uint64) *world {
+	w := newWorld(t, seed)
+	r := rand.New(rand.NewPCG(seed, 2))
+	w.loss = []float64{0, 0.05, 0.2}[r.IntN(3)]
+	w.dup = []float64{0, 0.1}[r.IntN(2)]
+	w.delayMax = []time.Duration{15, 80, 400}[r.IntN(3)] * time.Millisecond
+	onlyA := r.IntN(3) == 0 // only a knows where the other one is
+	a, b := pair(w, func(a, b *Peer) {
+		if r.IntN(2) == 0 {
+			a.Auth, b.Auth = keyAuths()
+		}
+		if r.IntN(2) == 0 {
+			a.PFS, b.PFS = true, true
+		}
+		if r.IntN(3) == 0 {
+			b.Groups = []Group{P256, X25519}
+		}
+		if onlyA {
+			b.Remote = netip.AddrPort{}
+		}
+	})
+	a.traffic, b.traffic = r.IntN(4) > 0, r.IntN(4) > 0
+	a.connect()
+	if !onlyA {
+		w.run(time.Duration(r.IntN(60)) * time.Millisecond)
+		b.connect()
+	}
+	w.run(time.Duration(500+r.IntN(4000)) * time.Millisecond)
+	for range 1 + r.IntN(5) {
+		n := []*node{a, b}[r.IntN(2)]
+		switch r.IntN(8) {
+		case 0:
+			n.kill()
+			w.run(time.Duration(r.IntN(40000)) * time.Millisecond)
+			n.boot()
+			if n == a || !onlyA {
+				n.connect()
+			}
+		case 1, 2:
+			n.soft()
+		case 3, 4, 5:
+			a.soft()
+			w.run(time.Duration(r.IntN(30)) * time.Millisecond)
+			b.soft()
+		case 6:
+			n.hard()
+			if r.IntN(2) == 0 {
+				a.hard()
+				b.hard()
+			}
+		case 7:
+			if s := n.m.peers[n.peers[0].ID].current(); s != nil && s.state == saEstablished {
+				w.logf("%s deletes its IKE SA", n.name)
+				s.beginDelete(Reason{Code: ReasonRemoved})
+				n.step(Tick{})
+			}
+		}
+		w.run(time.Duration(r.IntN(3000)) * time.Millisecond)
+	}
+	w.loss, w.dup = 0, 0
+	w.run(90 * time.Second)
+	w.quiet()
+	w.strict = true
+	w.run(5 * time.Second)
+	return w
+}
+
+func (n *node) soft() {
+	if id := n.peers[0].ID; n.alive {
+		if spi, ok := n.using[id]; ok {
+			n.w.logf("%s: soft limit of %08x", n.name, spi)
+			n.step(SoftLimit{ID: id, SPI: spi})
+		}
+	}
+}
+
+func (n *node) hard() {
+	if id := n.peers[0].ID; n.alive {
+		if spi, ok := n.using[id]; ok {
+			n.w.logf("%s: hard limit of %08x", n.name, spi)
+			n.step(HardLimit{ID: id, SPI: spi})
+		}
+	}
+}
+
+// keyAuths are two ends with Ed25519 keys.
+func keyAuths() (a, b Auth) {
+	ka := ed25519.NewKeyFromSeed([]byte("the private key of gateway a, 32"))
+	kb := ed25519.NewKeyFromSeed([]byte("the private key of gateway b, 32"))
+	return Auth{Private: ka, PeerPublic: kb.Public().(ed25519.PublicKey)},
+		Auth{Private: kb, PeerPublic: ka.Public().(ed25519.PublicKey)}
+}

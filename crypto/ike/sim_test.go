@@ -1,0 +1,474 @@
+package ike
+
+import (
+	"bytes"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// world is a simulated wire with machines on it, in virtual time. The same seed gives
+// the same trace.
+type world struct {
+	t     testing.TB
+	seed  uint64
+	rng   *rand.Rand
+	now   time.Time
+	start time.Time
+	nodes []*node
+	wire  packets
+	order int
+	trace strings.Builder
+
+	loss, dup          float64
+	delayMin, delayMax time.Duration
+	filter             func(p *packet) bool // false: lost
+
+	strict    bool // ESP that meets no SA is an error
+	delivered map[string]int
+}
+
+type packet struct {
+	at       time.Time
+	order    int
+	from, to netip.AddrPort
+	ike      []byte
+	esp      *espPacket
+}
+
+type espPacket struct {
+	spi    uint32
+	keymat []byte
+}
+
+type packets []*packet
+
+func (p packets) Len() int { return len(p) }
+func (p packets) Less(i, j int) bool {
+	return p[i].at.Before(p[j].at) || p[i].at.Equal(p[j].at) && p[i].order < p[j].order
+}
+func (p packets) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+func (p *packets) Push(x any)   { *p = append(*p, x.(*packet)) }
+func (p *packets) Pop() any {
+	last := (*p)[len(*p)-1]
+	*p = (*p)[:len(*p)-1]
+	return last
+}
+
+// node is one gateway: a machine and what its shell would hold.
+type node struct {
+	w        *world
+	name     string
+	addr     netip.AddrPort
+	m        *Machine
+	alive    bool
+	births   int
+	peers    []Peer
+	limits   Limits
+	log      *slog.Logger
+	children map[uint32]*Child
+	owner    map[uint32]PeerID
+	using    map[PeerID]uint32
+	endpoint map[PeerID]netip.AddrPort
+	heard    map[uint32]time.Time
+	up       map[PeerID]bool
+	downs    []Down
+	ups      int
+	traffic  bool
+	nextESP  time.Time
+	sentIKE  int
+	unknown  int
+}
+
+const espEvery = 40 * time.Millisecond
+
+func newWorld(t testing.TB, seed uint64) *world {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return &world{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: start, start: start,
+		delayMin: 5 * time.Millisecond, delayMax: 15 * time.Millisecond, delivered: map[string]int{}}
+}
+
+func (w *world) logf(format string, args ...any) {
+	fmt.Fprintf(&w.trace, "%9.3f ", w.now.Sub(w.start).Seconds())
+	fmt.Fprintf(&w.trace, format, args...)
+	w.trace.WriteByte('\n')
+}
+
+func (w *world) failf(format string, args ...any) {
+	w.t.Helper()
+	trace := w.trace.String()
+	if len(trace) > 12000 {
+		trace = "…" + trace[len(trace)-12000:]
+	}
+	w.t.Fatalf("seed %d at %v: %s\n%s", w.seed, w.now.Sub(w.start), fmt.Sprintf(format, args...), trace)
+}
+
+func (w *world) add(name, addr string, peers ...Peer) *node {
+	n := &node{w: w, name: name, addr: netip.MustParseAddrPort(addr), peers: peers}
+	w.nodes = append(w.nodes, n)
+	n.boot()
+	return n
+}
+
+// boot starts a fresh machine: all state of the one before is lost.
+func (n *node) boot() {
+	n.births++
+	n.alive = true
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], n.w.seed)
+	seed[8] = byte(n.births)
+	copy(seed[9:], n.name)
+	source := rand.NewChaCha8(seed)
+	spi := uint32(n.births)<<24 | uint32(n.name[0])<<16 | 0x100
+	n.m = New(Config{Rand: source, Log: n.log, Limits: n.limits, SPI: func() (uint32, error) { spi++; return spi, nil }})
+	n.children, n.owner = map[uint32]*Child{}, map[uint32]PeerID{}
+	n.using, n.endpoint = map[PeerID]uint32{}, map[PeerID]netip.AddrPort{}
+	n.heard, n.up = map[uint32]time.Time{}, map[PeerID]bool{}
+	n.w.logf("%s boots", n.name)
+	for _, p := range n.peers {
+		n.step(AddPeer{p})
+	}
+}
+
+func (n *node) kill() {
+	n.w.logf("%s dies", n.name)
+	n.alive = false
+	n.m = nil
+	n.children, n.using = map[uint32]*Child{}, map[PeerID]uint32{}
+}
+
+func (n *node) step(ev Event) {
+	if !n.alive {
+		return
+	}
+	for _, a := range n.m.Step(n.w.now, ev) {
+		n.do(a)
+	}
+}
+
+func (n *node) do(a Action) {
+	w := n.w
+	switch a := a.(type) {
+	case Send:
+		n.sentIKE++
+		w.logf("%s → %v %s", n.name, a.Remote, headline(a.Bytes))
+		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes})
+		return
+	case InstallChild:
+		c := a.Child
+		if n.children[c.Inbound.SPI] != nil {
+			w.failf("%s installs %08x twice", n.name, c.Inbound.SPI)
+		}
+		if c.Replaces != 0 && n.children[c.Replaces] == nil {
+			w.failf("%s: %08x replaces %08x, which is not there", n.name, c.Inbound.SPI, c.Replaces)
+		}
+		n.children[c.Inbound.SPI] = &c
+		n.owner[c.Inbound.SPI] = a.ID
+		w.logf("%s installs in %v out %v replaces %08x", n.name, c.Inbound, c.Outbound, c.Replaces)
+		return
+	case UseOutbound:
+		if n.children[a.SPI] == nil || n.owner[a.SPI] != a.ID {
+			w.failf("%s is to use %08x, which is not installed", n.name, a.SPI)
+		}
+		n.using[a.ID] = a.SPI
+	case RemoveChild:
+		if n.children[a.SPI] == nil {
+			w.failf("%s is to remove %08x, which is not installed", n.name, a.SPI)
+		}
+		delete(n.children, a.SPI)
+		if n.using[a.ID] == a.SPI {
+			delete(n.using, a.ID)
+		}
+	case Up:
+		n.up[a.ID] = true
+		n.ups++
+	case Down:
+		for spi, owner := range n.owner {
+			if c := n.children[spi]; owner == a.ID && c != nil && n.using[a.ID] == spi {
+				w.failf("%s: Down while sending on %08x", n.name, spi)
+			}
+		}
+		n.up[a.ID] = false
+		n.downs = append(n.downs, a)
+	case Endpoint:
+		n.endpoint[a.ID] = a.Remote
+	}
+	w.logf("%s %T%+v", n.name, a, a)
+}
+
+func headline(b []byte) string {
+	if len(b) < 28 {
+		return fmt.Sprintf("%d bytes", len(b))
+	}
+	return fmt.Sprintf("exchange %d flags %02x id %d, %d bytes", b[18], b[19], binary.BigEndian.Uint32(b[20:]), len(b))
+}
+
+func (w *world) transmit(p *packet) {
+	if w.filter != nil && !w.filter(p) {
+		return
+	}
+	copies := 1
+	if w.rng.Float64() < w.loss {
+		copies--
+	}
+	if w.rng.Float64() < w.dup {
+		copies++
+	}
+	for range copies {
+		q := *p
+		w.order++
+		q.order = w.order
+		q.at = w.now.Add(w.delayMin + time.Duration(w.rng.Int64N(int64(w.delayMax-w.delayMin)+1)))
+		heap.Push(&w.wire, &q)
+	}
+}
+
+func (w *world) nodeAt(a netip.AddrPort) *node {
+	for _, n := range w.nodes {
+		if n.addr == a {
+			return n
+		}
+	}
+	return nil
+}
+
+func (w *world) deliver(p *packet) {
+	n := w.nodeAt(p.to)
+	if n == nil || !n.alive {
+		return
+	}
+	if p.ike != nil {
+		n.step(Datagram{Local: n.addr, Remote: p.from, Bytes: bytes.Clone(p.ike)})
+		return
+	}
+	c := n.children[p.esp.spi]
+	if c == nil {
+		n.unknown++
+		w.logf("%s has no SA %08x", n.name, p.esp.spi)
+		if w.strict {
+			w.failf("%s got ESP for %08x, which is not installed", n.name, p.esp.spi)
+		}
+		n.step(UnknownSPI{Local: n.addr, Remote: p.from, SPI: p.esp.spi})
+		return
+	}
+	if !bytes.Equal(c.Inbound.Keymat, p.esp.keymat) {
+		w.failf("%s: the keys of %08x differ", n.name, p.esp.spi)
+	}
+	w.delivered[n.name]++
+	id := n.owner[p.esp.spi]
+	if at, ok := n.heard[p.esp.spi]; !ok || w.now.Sub(at) >= time.Second {
+		n.heard[p.esp.spi] = w.now
+		n.step(Heard{ID: id, SPI: p.esp.spi})
+	}
+	if n.alive && n.endpoint[id].IsValid() && n.endpoint[id] != p.from {
+		n.step(Moved{ID: id, Local: n.addr, Remote: p.from})
+	}
+}
+
+// sendESP sends one packet to every peer that there is a child for.
+func (n *node) sendESP() {
+	for _, p := range n.peers {
+		spi, ok := n.using[p.ID]
+		if !ok {
+			continue
+		}
+		c := n.children[spi]
+		if n.w.strict {
+			if to := n.w.nodeAt(n.endpoint[p.ID]); to != nil && to.children[c.Outbound.SPI] == nil {
+				n.w.failf("%s sends on %08x before %s has it", n.name, c.Outbound.SPI, to.name)
+			}
+		}
+		n.w.transmit(&packet{from: n.addr, to: n.endpoint[p.ID], esp: &espPacket{c.Outbound.SPI, c.Outbound.Keymat}})
+	}
+}
+
+// run lets d of virtual time pass.
+func (w *world) run(d time.Duration) {
+	end := w.now.Add(d)
+	for w.stepUntil(end) {
+	}
+	w.now = end
+}
+
+// stepUntil does the next thing that is due before end, and tells whether there was one.
+func (w *world) stepUntil(end time.Time) bool {
+	at := end
+	var do func()
+	if len(w.wire) > 0 && w.wire[0].at.Before(at) {
+		at = w.wire[0].at
+		do = func() { w.deliver(heap.Pop(&w.wire).(*packet)) }
+	}
+	for _, n := range w.nodes {
+		if !n.alive {
+			continue
+		}
+		if dl := n.m.Deadline(); !dl.IsZero() && dl.Before(at) {
+			at = dl
+			do = func() { n.step(Tick{}) }
+		}
+		if n.traffic {
+			if n.nextESP.Before(w.now) {
+				n.nextESP = w.now
+			}
+			if n.nextESP.Before(at) {
+				at = n.nextESP
+				do = func() { n.nextESP = n.nextESP.Add(espEvery); n.sendESP() }
+			}
+		}
+	}
+	if do == nil {
+		return false
+	}
+	if at.After(w.now) {
+		w.now = at
+	}
+	do()
+	return true
+}
+
+// until runs until ok holds and gives how long it took.
+func (w *world) until(limit time.Duration, what string, ok func() bool) time.Duration {
+	w.t.Helper()
+	from, end := w.now, w.now.Add(limit)
+	for !ok() {
+		if !w.stepUntil(end) {
+			w.failf("%s: not within %v", what, limit)
+		}
+	}
+	return w.now.Sub(from)
+}
+
+// quiet checks what must hold once all has settled: one IKE SA and one child pair
+// between every two peers that know each other, and nothing left over.
+func (w *world) quiet() {
+	w.t.Helper()
+	for _, n := range w.nodes {
+		want := 0
+		for _, cfg := range n.peers {
+			o := w.partner(cfg)
+			if o == nil || !o.alive {
+				continue
+			}
+			want++
+			w.quietPeer(n, o, cfg)
+		}
+		if len(n.m.sas) != want || n.m.halfOpen.open != 0 || len(n.m.halfOpen.perAddr) != 0 || len(n.children) != want {
+			w.failf("%s has %d IKE SAs, %d children and %d half-open ones, want %d, %d and 0", n.name,
+				len(n.m.sas), len(n.children), n.m.halfOpen.open, want, want)
+		}
+	}
+}
+
+func (w *world) quietPeer(n, o *node, cfg Peer) {
+	w.t.Helper()
+	back := o.peerOf(cfg)
+	p, q := n.m.peers[cfg.ID], o.m.peers[back.ID]
+	if len(p.sas) != 1 || p.attempt != nil || p.using == nil || len(p.children) != 1 || !p.up || !n.up[cfg.ID] {
+		w.failf("%s has %d SAs, attempt %v, %d children, using %v, up %v", n.name, len(p.sas), p.attempt != nil, len(p.children), p.using, p.up)
+	}
+	if len(q.sas) != 1 || p.sas[0].spiI != q.sas[0].spiI || p.sas[0].spiR != q.sas[0].spiR || p.sas[0].initiator == q.sas[0].initiator {
+		w.failf("%s and %s do not have the same IKE SA", n.name, o.name)
+	}
+	c := n.children[n.using[cfg.ID]]
+	d := o.children[o.using[back.ID]]
+	if c == nil || d == nil {
+		w.failf("%s or %s sends on nothing", n.name, o.name)
+	}
+	if c.Outbound.SPI != d.Inbound.SPI || c.Inbound.SPI != d.Outbound.SPI ||
+		!bytes.Equal(c.Outbound.Keymat, d.Inbound.Keymat) || !bytes.Equal(c.Inbound.Keymat, d.Outbound.Keymat) ||
+		bytes.Equal(c.Inbound.Keymat, c.Outbound.Keymat) || len(c.Inbound.Keymat) != c.Inbound.Suite.KeyLen() ||
+		c.Inbound.Suite != d.Outbound.Suite || c.Inbound.ESN != d.Outbound.ESN {
+		w.failf("%s and %s have different children: %v %v and %v %v", n.name, o.name, c.Inbound, c.Outbound, d.Inbound, d.Outbound)
+	}
+	if !slices.Equal(c.Local, d.Remote) || !slices.Equal(c.Remote, d.Local) {
+		w.failf("%s and %s have different selectors", n.name, o.name)
+	}
+	if n.endpoint[cfg.ID] != o.addr {
+		w.failf("%s sends to %v, %s is at %v", n.name, n.endpoint[cfg.ID], o.name, o.addr)
+	}
+	if st := n.m.Status(cfg.ID); st.State != StateUp || len(st.Children) != 1 || !st.Children[0].Sending || st.Reason.Code != ReasonNone {
+		w.failf("status of %s: %+v", n.name, st)
+	}
+}
+
+// partner is the node whose peers include the other end of cfg.
+func (w *world) partner(cfg Peer) *node {
+	for _, n := range w.nodes {
+		for _, p := range n.peers {
+			if p.LocalID == cfg.RemoteID && p.RemoteID == cfg.LocalID {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) peerOf(cfg Peer) Peer {
+	for _, p := range n.peers {
+		if p.LocalID == cfg.RemoteID {
+			return p
+		}
+	}
+	return Peer{}
+}
+
+// pair is two gateways that know each other.
+func pair(w *world, change func(a, b *Peer)) (a, b *node) {
+	pa, pb := pairConfig()
+	if change != nil {
+		change(&pa, &pb)
+	}
+	return w.add("a", addrA, pa), w.add("b", addrB, pb)
+}
+
+const (
+	addrA = "192.0.2.1:4500"
+	addrB = "192.0.2.2:4500"
+)
+
+var testPSK = []byte("correct horse battery staple")
+
+func pairConfig() (a, b Peer) {
+	idA, idB := mustID("gw-a.example"), mustID("gw-b.example")
+	netA, netB := selectors("10.1.0.0/16", "2001:db8:1::/48"), selectors("10.2.0.0/16", "2001:db8:2::/48")
+	a = Peer{ID: 1, Name: "b", Remote: netip.MustParseAddrPort(addrB), LocalID: idA, RemoteID: idB,
+		Auth: Auth{PSK: testPSK}, Local: netA, Remotes: netB, ESN: true}
+	b = Peer{ID: 7, Name: "a", Remote: netip.MustParseAddrPort(addrA), LocalID: idB, RemoteID: idA,
+		Auth: Auth{PSK: testPSK}, Local: netB, Remotes: netA, ESN: true}
+	return a, b
+}
+
+func mustID(s string) Identity {
+	id, err := ParseIdentity(s)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func selectors(list ...string) []Selector {
+	var out []Selector
+	for _, s := range list {
+		out = append(out, SelectorOf(netip.MustParsePrefix(s)))
+	}
+	return out
+}
+
+func (n *node) connect() { n.step(Connect{ID: n.peers[0].ID, Local: n.addr}) }
+
+func (n *node) ready() bool {
+	_, ok := n.using[n.peers[0].ID]
+	return ok
+}
+
+func traceLogger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: LevelTrace}))
+}
