@@ -43,7 +43,7 @@ func TestExamples(t *testing.T) {
 			write(t, filepath.Join(directory, match[2]), text, 0o600)
 		}
 		copied := filepath.Join(directory, filepath.Base(name))
-		write(t, copied, string(data), 0o644)
+		write(t, copied, string(data), 0o640)
 		f, err := Load(copied)
 		if err != nil {
 			t.Errorf("%v", err)

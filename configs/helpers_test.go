@@ -82,7 +82,7 @@ func write(t *testing.T, name, text string, mode os.FileMode) {
 // problemsOf loads text as the file vpngw.yaml and gives its mistakes.
 func problemsOf(t *testing.T, text string) Problems {
 	t.Helper()
-	write(t, "vpngw.yaml", text, 0o644)
+	write(t, "vpngw.yaml", text, 0o640)
 	file, err := Load("vpngw.yaml")
 	if err == nil {
 		return nil

@@ -53,10 +53,11 @@ func readFile(path string) ([]byte, Problems) {
 		return fail(fmt.Sprintf("larger than %v", ByteSize(maxFileSize)), "is it a tunnel file?")
 	}
 	var problems Problems
-	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o022 != 0 {
+	// It names peers, networks and where the secrets are: its group may read it, nobody else.
+	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o026 != 0 {
 		problems = Problems{{
-			File: path, Message: fmt.Sprintf("others than the owner may write to the file (mode %04o)", mode.Perm()),
-			Hint: "chmod go-w " + path,
+			File: path, Message: fmt.Sprintf("others may read the file, or its group may write to it (mode %04o)", mode.Perm()),
+			Hint: "chmod 640 " + path,
 		}}
 	}
 	return append([]byte{}, data...), problems

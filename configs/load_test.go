@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 	key := directory(t)
 	write(t, "etc/gw.key", string(key.MarshalPEM()), 0o600)
 	write(t, "etc/c.psk", goodPSK+"\n", 0o400)
-	write(t, "etc/vpngw.yaml", good, 0o644)
+	write(t, "etc/vpngw.yaml", good, 0o640)
 	os.Remove("gw.key") // names are relative to the file's directory, not to ours
 	os.Remove("c.psk")
 	got, err := Load("etc/vpngw.yaml")
@@ -94,7 +94,7 @@ func TestOverride(t *testing.T) {
   rekey: {time: 1h30m, bytes: 0}
 `)
 	text = strings.Replace(text, "    rate: 100Mbit\n", "    rate: 0\n", 1)
-	write(t, "vpngw.yaml", text, 0o644)
+	write(t, "vpngw.yaml", text, 0o640)
 	f, err := Load("vpngw.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestPeerAddress(t *testing.T) {
 		{"vpn.example.:65535", "vpn.example.", 65535},
 		{"gateway", "gateway", 4500},
 	} {
-		write(t, "vpngw.yaml", with(t, "address: 192.0.2.2", "address: "+c.text), 0o644)
+		write(t, "vpngw.yaml", with(t, "address: 192.0.2.2", "address: "+c.text), 0o640)
 		f, err := Load("vpngw.yaml")
 		if err != nil {
 			t.Errorf("%s: %v", c.text, err)
@@ -243,13 +243,15 @@ func TestFileAsAWhole(t *testing.T) {
 		mode       os.FileMode
 		want       string
 	}{
-		{"empty", "", 0o644, "vpngw.yaml:1:1: the file is empty"},
-		{"comment", "# nothing\n", 0o644, "vpngw.yaml:1:1: the file is empty"},
-		{"group may write", good, 0o664, "vpngw.yaml: others than the owner may write to the file (mode 0664)"},
-		{"all may write", good, 0o646, "vpngw.yaml: others than the owner may write to the file (mode 0646)"},
-		{"list", "- a\n", 0o644, "vpngw.yaml:1:1: want a mapping, got a list"},
-		{"word", "hello\n", 0o644, `vpngw.yaml:1:1: want a mapping, got the text "hello"`},
-		{"too large", strings.Repeat("#", maxFileSize+1), 0o644, "vpngw.yaml: larger than 16MiB"},
+		{"empty", "", 0o640, "vpngw.yaml:1:1: the file is empty"},
+		{"comment", "# nothing\n", 0o640, "vpngw.yaml:1:1: the file is empty"},
+		{"others may read", good, 0o644, "vpngw.yaml: others may read the file, or its group may write to it (mode 0644)"},
+		{"group may write", good, 0o660, "vpngw.yaml: others may read the file, or its group may write to it (mode 0660)"},
+		{"others may write", good, 0o642, "vpngw.yaml: others may read the file, or its group may write to it (mode 0642)"},
+		{"group may read", good, 0o640, "<nil>"},
+		{"list", "- a\n", 0o640, "vpngw.yaml:1:1: want a mapping, got a list"},
+		{"word", "hello\n", 0o640, `vpngw.yaml:1:1: want a mapping, got the text "hello"`},
+		{"too large", strings.Repeat("#", maxFileSize+1), 0o640, "vpngw.yaml: larger than 16MiB"},
 		{"byte order mark and CRLF", "\ufeff" + strings.ReplaceAll(good, "\n", "\r\n"), 0o600, "<nil>"},
 		{"no final newline", strings.TrimSpace(good), 0o600, "<nil>"},
 	} {

@@ -215,4 +215,3 @@ func damage(t *rapid.T, p packet) []byte {
 	}
 	return raw(p.bytes(false))
 }
-

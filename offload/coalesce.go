@@ -66,7 +66,8 @@ func (c *Coalescer) Full() bool { return c.count == maxBatch }
 
 // Add takes one packet, which must not change until the result of the Flush that
 // returns it has been used; c does not change it either. Any bytes are taken:
-// what does not parse is passed on alone. It must not be called when Full.
+// what does not parse is passed on alone. Adding to a full Coalescer is a mistake
+// of the caller's and panics.
 func (c *Coalescer) Add(pkt []byte) {
 	var h Headers
 	if ParseHeaders(pkt, &h) != nil {

@@ -49,8 +49,8 @@ func TestCoalescerBadChecksumIsNotBlessed(t *testing.T) {
 func TestCoalescerOtherZeroStaysAlone(t *testing.T) {
 	for _, kind := range kinds {
 		for at := range 2 {
-			stream := stream(kind.v6, kind.udp, 2, 100)
-			p := &stream[at]
+			packets := stream(kind.v6, kind.udp, 2, 100)
+			p := &packets[at]
 			clear(p.payload[:2])
 			copy(p.payload, p.bytes(false)[p.l4()+p.checksumAt():][:2])
 			canonical := p.bytes(false)
@@ -61,10 +61,9 @@ func TestCoalescerOtherZeroStaysAlone(t *testing.T) {
 				pkt  []byte
 				want []int
 			}{{canonical, []int{2}}, {other, []int{1, 1}}} {
-				batch := [][]byte{stream[0].bytes(false), stream[1].bytes(false)}
+				batch := [][]byte{packets[0].bytes(false), packets[1].bytes(false)}
 				batch[at] = test.pkt
-				c := NewCoalescer(allKinds)
-				out := glue(t, c, batch)
+				out := glue(t, NewCoalescer(allKinds), batch)
 				if got := groupSizes(out); !slices.Equal(got, test.want) {
 					t.Errorf("%s: packet %d with checksum % x: glued as %d, want %d", kind.name, at, test.pkt[p.l4()+p.checksumAt():][:2], got, test.want)
 				}
@@ -128,14 +127,12 @@ func TestCoalesceUndoesSegment(t *testing.T) {
 		p := drawPacket(t, kind.v6, kind.udp)
 		p.flags |= rapid.SampledFrom([]uint8{0, tcpPSH, tcpECE, tcpPSH | tcpECE}).Draw(t, "flags")
 		size := rapid.IntRange(1, 1500).Draw(t, "size")
-		most := min(maxBatch*size, MaxPacket-p.headerLen())
+		segments := maxBatch
 		if kind.udp {
-			most = min(maxUDPSegments*size, MaxPacket-p.headerLen())
+			segments = maxUDPSegments
 		}
-		p.payload = payload(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(size+1, most+1).Draw(t, "payload")-1)
-		if len(p.payload) <= size {
-			p.payload = payload(1, size+1)
-		}
+		most := min(segments*size, MaxPacket-p.headerLen())
+		p.payload = payload(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(size+1, most).Draw(t, "payload"))
 		var s Segmenter
 		if err := s.Reset(p.virtio(size), p.bytes(true)); err != nil {
 			t.Fatal(err)

@@ -30,11 +30,3 @@ func (c *Coalescer) sameFlow(g *group, pkt []byte, h *Headers) bool {
 func sameAddresses(a, b []byte, version uint8) bool {
 	return bytes.Equal(addressesOf(a, version), addressesOf(b, version))
 }
-
-// addressesOf returns source and destination of an IP packet, side by side.
-func addressesOf(pkt []byte, version uint8) []byte {
-	if version == 4 {
-		return pkt[ipv4AddressAt:ipv4HeaderLen]
-	}
-	return pkt[ipv6AddressAt:ipv6HeaderLen]
-}

@@ -26,12 +26,11 @@ func TestFlowsOfOneHashStayApart(t *testing.T) {
 			if !found {
 				t.Fatal("no two flows of one hash")
 			}
-			c := NewCoalescer(allKinds)
 			var batch [][]byte
 			for range 3 {
 				batch = append(batch, one.bytes(false), other.bytes(false))
 			}
-			out := glue(t, c, batch)
+			out := glue(t, NewCoalescer(allKinds), batch)
 			if got := groupSizes(out); !slices.Equal(got, []int{3, 3}) {
 				t.Errorf("glued as %d, want [3 3]", got)
 			}

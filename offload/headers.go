@@ -14,20 +14,6 @@ var (
 	ErrExtension = errors.New("offload: IPv6 extension headers too many or out of place")
 )
 
-// Protocol numbers of upper layers that this package looks into.
-const (
-	protoTCP  uint8 = 6
-	protoUDP  uint8 = 17
-	protoSCTP uint8 = 132
-)
-
-const (
-	ipv4HeaderLen = 20 // without options
-	ipv6HeaderLen = 40
-	tcpHeaderLen  = 20 // without options
-	udpHeaderLen  = 8
-)
-
 // Headers is what one look at an IP packet tells: enough to route it, to check
 // it against traffic selectors, to segment and to coalesce it.
 type Headers struct {
@@ -106,4 +92,31 @@ func parseIPv6(pkt []byte, h *Headers) (laterFragment bool, err error) {
 	h.Src = netip.AddrFrom16([16]byte(pkt[8:24]))
 	h.Dst = netip.AddrFrom16([16]byte(pkt[24:40]))
 	return walkExtensions(pkt[:h.Len], h)
+}
+
+// upperEnd returns where the TCP or UDP header of pkt (cut to its IP length)
+// ends, 0 if it is not whole.
+func upperEnd(pkt []byte, h *Headers) int {
+	l4 := pkt[h.L4:]
+	n := udpHeaderLen
+	if h.Proto == protoTCP {
+		if len(l4) < tcpHeaderLen {
+			return 0
+		}
+		if n = int(l4[tcpOffsetAt]>>4) * 4; n < tcpHeaderLen {
+			return 0
+		}
+	}
+	if len(l4) < n {
+		return 0
+	}
+	return h.L4 + n
+}
+
+// addressesOf returns source and destination of an IP packet, side by side.
+func addressesOf(pkt []byte, version uint8) []byte {
+	if version == 4 {
+		return pkt[ipv4AddressAt:ipv4HeaderLen]
+	}
+	return pkt[ipv6AddressAt:ipv6HeaderLen]
 }

@@ -14,11 +14,11 @@ func TestCoalescerRule(t *testing.T) {
 	const every, tcp, udp, v4, v6 = "", "TCP", "UDP", "4", "6"
 	for _, test := range []struct {
 		name string
-		kind string // what of the four kinds it applies to
-		then change // done to packet 3 (from 0) as it is built
-		all  change // done to packets 3 to 7
-		raw  func([]byte) []byte
-		want []int
+		kind string              // what of the four kinds it applies to
+		then change              // done to packet 3 (from 0) as it is built
+		all  change              // done to packets 3 to 7
+		raw  func([]byte) []byte // done to packet 3's bytes
+		want []int               // packets in each superpacket
 	}{
 		{"nothing", every, nil, nil, nil, []int{8}},
 		{"TOS", every, func(p *packet) { p.tos = 0 }, nil, nil, []int{3, 1, 4}},
@@ -97,8 +97,7 @@ func TestCoalescerRule(t *testing.T) {
 					}
 					batch = append(batch, b)
 				}
-				c := NewCoalescer(allKinds)
-				out := glue(t, c, batch)
+				out := glue(t, NewCoalescer(allKinds), batch)
 				if got := groupSizes(out); !slices.Equal(got, test.want) {
 					t.Errorf("glued as %d, want %d", got, test.want)
 				}

@@ -19,37 +19,6 @@ var (
 // Linux never uses less than 8 bytes of payload a segment (TCP_MIN_GSO_SIZE).
 const MaxSegments = MaxPacket / 8
 
-// maxHeader is the longest IP and TCP header together: IPv4, both with options.
-const maxHeader = 60 + 60
-
-// Offsets and bits in the IPv4, IPv6, TCP and UDP headers.
-const (
-	ipv4LengthAt   = 2
-	ipv4IDAt       = 4
-	ipv4FragmentAt = 6
-	ipv4ProtoAt    = 9
-	ipv4ChecksumAt = 10
-	ipv4AddressAt  = 12
-	ipv6LengthAt   = 4
-	ipv6AddressAt  = 8
-
-	tcpSequenceAt = 4
-	tcpAckAt      = 8
-	tcpOffsetAt   = 12 // data offset and reserved bits; the flags are the byte behind
-	tcpFlagsAt    = 13
-	tcpWindowAt   = 14
-	tcpChecksumAt = 16
-	tcpUrgentAt   = 18
-	udpLengthAt   = 4
-	udpChecksumAt = 6
-
-	tcpFIN uint8 = 0x01
-	tcpPSH uint8 = 0x08
-	tcpACK uint8 = 0x10
-	tcpECE uint8 = 0x40
-	tcpCWR uint8 = 0x80
-)
-
 // Segmenter cuts one superpacket into the packets that its sender would have
 // sent without offload: IPv4 ID one up each, sequence numbers, lengths and all
 // checksums right, FIN and PSH on the last only, CWR on the first only, all else
@@ -199,25 +168,6 @@ func checkSuperpacket(vh VirtioHeader, pkt []byte, h *Headers) (headerLen int, e
 	return headerLen, nil
 }
 
-// upperEnd returns where the TCP or UDP header of pkt (cut to its IP length)
-// ends, 0 if it is not whole.
-func upperEnd(pkt []byte, h *Headers) int {
-	l4 := pkt[h.L4:]
-	n := udpHeaderLen
-	if h.Proto == protoTCP {
-		if len(l4) < tcpHeaderLen {
-			return 0
-		}
-		if n = int(l4[tcpOffsetAt]>>4) * 4; n < tcpHeaderLen {
-			return 0
-		}
-	}
-	if len(l4) < n {
-		return 0
-	}
-	return h.L4 + n
-}
-
 // prepareIP sums up what all segments' IPv4 headers have in common.
 func (s *Segmenter) prepareIP(h *Headers) {
 	if h.Version == 6 {
@@ -243,9 +193,6 @@ func (s *Segmenter) prepareL4(h *Headers) {
 	} else {
 		clear(l4[udpLengthAt:udpHeaderLen]) // length and checksum
 	}
-	addresses := s.header[ipv6AddressAt:ipv6HeaderLen]
-	if h.Version == 4 {
-		addresses = s.header[ipv4AddressAt:ipv4HeaderLen]
-	}
+	addresses := addressesOf(s.header[:], h.Version)
 	s.l4Sum = uint32(PseudoSum(addresses, h.Proto, 0)) + uint32(sumWords(l4))
 }

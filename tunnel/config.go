@@ -59,10 +59,10 @@ type TunnelConfig struct {
 	ESN, PFS bool
 
 	RekeyTime    time.Duration
-	RekeyBytes   uint64 // 0: no such limit
-	RekeyPackets uint64 // 0: what the sequence numbers allow
-	DPDInterval  time.Duration
-	DPDTimeout   time.Duration
+	RekeyBytes   uint64        // 0: no such limit
+	RekeyPackets uint64        // 0: what the sequence numbers allow
+	DPDInterval  time.Duration // of silence, until the peer is probed
+	DPDTimeout   time.Duration // of an unanswered probe, until the peer is down
 }
 
 func (c *Config) withDefaults() {

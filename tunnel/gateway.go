@@ -39,11 +39,12 @@ type Gateway struct {
 	changed  chan struct{}
 	stopped  chan struct{} // closed when Run returns
 
-	mtu      int // of the TUN device
-	started  time.Time
-	settle   time.Time // when to look at the network after a change; zero: nothing changed
-	tunRetry time.Time // when to try again to make the TUN device; zero: it stands
-	repair   time.Time // when to look again at tunnels without a socket; zero: none is missing
+	mtu       int    // of the TUN device
+	ringDrops uint64 // of TUN devices that are gone
+	started   time.Time
+	settle    time.Time // when to look at the network after a change; zero: nothing changed
+	tunRetry  time.Time // when to try again to make the TUN device; zero: it stands
+	repair    time.Time // when to look again at tunnels without a socket; zero: none is missing
 }
 
 // Timing of what is not IKE.

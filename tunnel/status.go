@@ -9,6 +9,7 @@ import (
 	"vpngw/crypto/ike"
 	"vpngw/tunnel/drop"
 	"vpngw/tunnel/lane"
+	"vpngw/tunnel/netconf"
 )
 
 // Status is what can be seen of a gateway at one moment. Its JSON form is stable:
@@ -101,7 +102,6 @@ type IKEStatus struct {
 	Initiator    bool   `json:"initiator"` // we are
 	Suite        string `json:"suite"`
 	BehindNAT    bool   `json:"behind_nat"`
-	PeerNAT      bool   `json:"peer_behind_nat"`
 }
 
 // ChildStatus is one child SA pair of a tunnel.
@@ -148,7 +148,7 @@ func (g *Gateway) status() Status {
 			TUNRead: edgeStatus(&c.TUNRead), UDPSend: edgeStatus(&c.UDPSend),
 			UDPReceive: edgeStatus(&c.UDPReceive), TUNWrite: edgeStatus(&c.TUNWrite),
 		},
-		Drops: c.Drops.Map(),
+		Drops: g.drops(),
 		Lane: LaneStatus{
 			Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(), QueueBytes: c.QueueBytes.Load(),
 			EventsLost: c.EventsLost.Load(), TUNFallbacks: c.TUNFallbacks.Load(),
@@ -169,6 +169,16 @@ func (g *Gateway) features() map[string]bool {
 	return map[string]bool{
 		"checksum": f.Checksum, "tso4": f.TSO4, "tso6": f.TSO6, "tso_ecn": f.TSOECN, "uso": f.USO, "mangleid": f.MangleID,
 	}
+}
+
+// drops adds to the lane's own what the kernel dropped before the lane could read it.
+func (g *Gateway) drops() map[string]uint64 {
+	m := g.lane.Counters().Drops.Map()
+	m[drop.TUNRingFull] = g.ringDrops
+	if g.tun != nil {
+		m[drop.TUNRingFull] += netconf.TxDropped(g.tun.Index())
+	}
+	return m
 }
 
 func edgeStatus(e *lane.Edge) EdgeStatus {
@@ -210,7 +220,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		s.Age = now.Sub(p.Established).Seconds()
 		s.IKE = &IKEStatus{
 			InitiatorSPI: fmt.Sprintf("%016x", p.InitiatorSPI), ResponderSPI: fmt.Sprintf("%016x", p.ResponderSPI),
-			Initiator: p.Initiator, Suite: p.Suite, BehindNAT: p.BehindNAT, PeerNAT: p.PeerBehindNAT,
+			Initiator: p.Initiator, Suite: p.Suite, BehindNAT: p.BehindNAT,
 		}
 	}
 	for _, child := range p.Children {

@@ -65,7 +65,7 @@ type Child struct {
 	Inbound, Outbound ChildKeys
 	Local, Remote     []Selector // as negotiated: ours and theirs
 	Initiator         bool       // we sent the request that made it
-	Replaces          uint32     // inbound SPI of the child that it rekeys, or 0
+	Replaces          uint32     // inbound SPI of the child that it rekeys; 0: none, or it is removed already
 }
 
 // ChildKeys is one direction of a child SA.

@@ -45,6 +45,14 @@ func (c *child) suiteText() string {
 // live tells whether the child can still be sent on and rekeyed.
 func (c *child) live() bool { return !c.leaving && !c.deleting }
 
+// goesOn tells whether c, or what rekeyed it since, is live. c may be nil.
+func (c *child) goesOn() bool {
+	for c != nil && !c.live() {
+		c = c.replacedBy
+	}
+	return c != nil
+}
+
 // install makes a child known and gives InstallChild.
 func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 	p := s.peer
@@ -63,7 +71,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Remote:    slices.Clone(c.remote),
 		Initiator: c.initiator,
 	}
-	if replaces != nil {
+	if slices.Contains(p.children, replaces) {
 		a.Replaces = replaces.in
 	}
 	p.log.Debug("child installed", "in", hex32(c.in), "out", hex32(c.out), "suite", c.suiteText(),
@@ -168,9 +176,10 @@ func (c *child) timeout() {
 	switch {
 	case c.leaving:
 		c.forget()
-	case c.replacedBy != nil:
+	case c.replacedBy.goesOn():
 		c.delete()
 	default:
+		c.replacedBy = nil
 		c.softLimit()
 	}
 }
@@ -211,8 +220,11 @@ func (c *child) delete() {
 	c.sa.enqueue(task{kind: taskDeleteChild, child: c})
 }
 
-// replaced notes that next rekeyed c: c is not rekeyed again, and ends by a DELETE.
-func (c *child) replaced(next *child) {
+// replaced notes that next takes over from c: c is not rekeyed again, and ends by a
+// DELETE, ours after wait.
+func (c *child) replaced(next *child, wait time.Duration) {
 	c.replacedBy = next
-	c.sa.m.timers.set(&c.timer, c.sa.m.now.Add(replacedTime))
+	if c.live() {
+		c.sa.m.timers.set(&c.timer, c.sa.m.now.Add(wait))
+	}
 }

@@ -68,7 +68,7 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 	for n := range message.All[*message.Notify](ps) {
 		if n.Type.IsError() {
 			if old != nil && old.collision != nil {
-				old.replaced(old.collision) // the peer's rekey went through
+				old.replaced(old.collision, replacedTime) // the peer's rekey went through
 				old.collision = nil
 			}
 			s.childError(r, n)
@@ -85,6 +85,10 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 		s.beginDelete(why)
 		return
 	}
+	if slices.Contains(r.stillborn, c.out) {
+		s.tryLater(old)
+		return
+	}
 	s.install(c, in, out, old)
 	if old == nil {
 		s.settleNew(c, r.offer)
@@ -99,13 +103,15 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 func (s *sa) settleRekey(old, c *child) {
 	theirs := old.collision
 	old.collision = nil
-	if theirs != nil && theirs.live() && lessNonce(c.lowNonce, theirs.lowNonce) {
+	if theirs.goesOn() && lessNonce(c.lowNonce, theirs.lowNonce) {
+		old.replaced(theirs, replacedTime)
 		c.delete()
 		return
 	}
-	if !old.leaving {
-		old.replaced(c)
+	if theirs != nil {
+		theirs.replaced(c, replacedTime)
 	}
+	old.replaced(c, replacedTime)
 	c.use()
 	old.delete()
 }
@@ -121,8 +127,11 @@ func (s *sa) settleNew(c *child, o *offer) {
 			return
 		}
 		if other.initiator || other.order < o.order {
-			other.replaced(c)
+			other.replaced(c, replacedTime)
 			other.delete()
+		} else {
+			// The peer deletes it if it knows of ours in time.
+			other.replaced(c, crossingWait)
 		}
 	}
 	c.use()
@@ -147,8 +156,10 @@ func (s *sa) childError(r *request, n *message.Notify) {
 		s.tryLater(old)
 		return
 	case message.NotifyChildSANotFound:
-		// The peer deleted it, and says so or has lost it.
+		// The peer deleted it, and says so or has lost it; or does not have it yet, if
+		// the answer that made it is still on its way.
 		if old != nil {
+			old.delete()
 			old.drop(true)
 		}
 		s.m.timers.stop(&s.childless)

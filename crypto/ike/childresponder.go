@@ -61,6 +61,9 @@ func (s *sa) admitChild(ps []message.Payload) (old *child, refused *refusal) {
 	}
 	old = s.childByOutbound(spi)
 	switch {
+	case old == nil && s.req != nil && s.req.offer != nil:
+		// It may be what our own request made, its answer still on the way.
+		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "a child is being made"}
 	case old == nil || old.leaving:
 		return nil, gone
 	case old.deleting || old.replacedBy != nil && old.replacedBy.live():
@@ -108,7 +111,7 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 	default:
 		s.dropTasks(old)
 		old.rekeying = false
-		old.replaced(c)
+		old.replaced(c, replacedTime)
 	}
 	if p.using == nil {
 		c.use()
@@ -131,8 +134,12 @@ func (s *sa) informational(d Datagram, ps []message.Payload) {
 			return
 		case message.ProtocolESP:
 			for _, spi := range del.SPIs {
-				if c := s.childByOutbound(spi); c != nil && !slices.Contains(gone, c.in) {
+				c := s.childByOutbound(spi)
+				switch {
+				case c != nil && !slices.Contains(gone, c.in):
 					gone = append(gone, s.deletedByPeer(c)...)
+				case c == nil && s.req != nil && s.req.offer != nil && len(s.req.stillborn) < maxChildren:
+					s.req.stillborn = append(s.req.stillborn, spi)
 				}
 			}
 		}

@@ -28,13 +28,14 @@ func (s *sa) resolve(c *child, contact bool) {
 		case !overlap(s, o) && contact:
 			o.discard(Reason{Code: ReasonReplaced, Detail: "the peer has no other SA"}, c)
 		case !overlap(s, o) || s.initiator == o.initiator:
-			o.superseded(s.initiator)
+			o.superseded(s.initiator, 0)
 			alone = alone && !o.hasChild()
 		case lessNonce(s.lowNonce(), o.lowNonce()):
 			won = false
-			s.superseded(s.initiator)
+			s.superseded(s.initiator, crossingWait)
 		default:
-			o.superseded(o.initiator)
+			o.superseded(o.initiator, crossingWait)
+			alone = alone && !o.hasChild()
 		}
 	}
 	// As responder with an older SA still working, wait until the peer is known to
@@ -67,20 +68,24 @@ func (s *sa) discard(why Reason, c *child) {
 	s.end(why, false)
 }
 
-// superseded ends an SA that another one took over from: at once by our DELETE, or by
-// the peer's and only after a while by ours.
-func (s *sa) superseded(ours bool) {
+// superseded ends an SA that another one took over from: after wait by our DELETE, or
+// else by the peer's, and if that does not come by ours.
+func (s *sa) superseded(ours bool, wait time.Duration) {
 	s.why = Reason{Code: ReasonReplaced, Detail: "by a newer IKE SA"}
-	if ours {
-		s.m.timers.set(&s.expire, s.m.now)
-		return
+	if !ours {
+		wait += supersededWait
 	}
-	s.m.timers.set(&s.expire, s.m.now.Add(supersededWait))
+	s.m.timers.set(&s.expire, s.m.now.Add(wait))
 }
 
-// supersededWait is how long the initiator of the SA that goes on has to delete the
-// other one. Until then a responder sends on what it had.
-const supersededWait = time.Second
+const (
+	// supersededWait is how much longer than the one whose task it is we wait to delete
+	// an SA. Until then a responder sends on what it had.
+	supersededWait = time.Second
+	// crossingWait is time for the other end to get the answer that is still on its way
+	// to it when two handshakes crossed.
+	crossingWait = time.Second
+)
 
 // childlessDue gives an SA that lost its last child a new one, or gives up an SA that
 // never had one.

@@ -72,9 +72,6 @@ func (m *Machine) removePeer(id PeerID) {
 	for _, s := range slices.Clone(p.sas) {
 		s.beginDelete(why)
 	}
-	for _, c := range slices.Clone(p.children) {
-		c.forget()
-	}
 	p.lost(why)
 	delete(m.peers, id)
 	m.forgetAddress(p)
@@ -140,8 +137,11 @@ func (p *peer) settle(why Reason) {
 	}
 }
 
-// lost gives Down.
+// lost gives Down, and before it RemoveChild for what still lingers.
 func (p *peer) lost(why Reason) {
+	for _, c := range slices.Clone(p.children) {
+		c.forget()
+	}
 	if p.up || why.Code != ReasonRemoved {
 		p.log.Info("down", "reason", why)
 		p.m.emit(Down{p.ID, why})

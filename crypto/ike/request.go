@@ -52,8 +52,9 @@ type request struct {
 	bytes       []byte
 	first, sent time.Time
 	sends       int
-	urgent      int // sends left at the urgent pace
-	offer       *offer
+	urgent      int      // sends left at the urgent pace
+	offer       *offer   // of a child, or nil
+	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
 }
 
 func (s *sa) enqueue(t task) {

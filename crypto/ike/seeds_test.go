@@ -94,7 +94,8 @@ func chaos(t testing.TB, seed uint64) *world {
 		case 7:
 			if s := n.m.peers[n.peers[0].ID].current(); s != nil && s.state == saEstablished {
 				w.logf("%s deletes its IKE SA", n.name)
-				s.beginDelete(Reason{Code: ReasonRemoved})
+				s.why = Reason{Code: ReasonRemoved}
+				n.m.timers.set(&s.expire, w.now)
 				n.step(Tick{})
 			}
 		}

@@ -34,8 +34,8 @@ func allWires() []wireKind {
 	}
 }
 
-// benchCase is one kind of traffic and how to measure it. Run takes the figures
-// by the keys of metrics.
+// benchCase is one kind of traffic and how to measure it. Run returns the
+// figures by their keys.
 type benchCase struct {
 	Name, Title string
 	Run         func(ctx context.Context, m *meters, a *arena) (map[string]float64, error)

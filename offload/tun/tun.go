@@ -28,7 +28,7 @@ const (
 	// for a reader. The kernel's own 500 would be up to 32 MB in which nothing
 	// can be ordered or dropped by flow; the gateway drains the ring into a
 	// queue of its own instead.
-	DefaultTxQueueLen = 64
+	DefaultTxQueueLen = 128
 
 	// MaxVecs is the largest number of slices in one Write (UIO_MAXIOV).
 	MaxVecs = 1024

@@ -46,6 +46,11 @@ const (
 	Count                                 // number of reasons
 )
 
+// TUNRingFull is the name under which status counts what the kernel dropped because
+// the ring from which the TUN is read was full: the packets came faster, or in a
+// larger burst, than the gateway could read.
+const TUNRingFull = "tun_ring_full"
+
 var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
 	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Exhausted: "sequence_exhausted",

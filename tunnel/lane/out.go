@@ -189,6 +189,7 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 			if !t.out.toldHard {
 				t.out.toldHard = l.tell(HardLimit{Tunnel: t, SPI: t.out.Child})
 			}
+			t.Counters.Drops.Add(drop.Exhausted, 1) // segment, which s has no more
 			return used, drop.Exhausted
 		}
 		t.train.Commit(size)

@@ -53,6 +53,16 @@ func SetMTU(index, mtu int) error {
 	return nil
 }
 
+// TxDropped is how many packets the kernel has dropped on a TUN device because its
+// ring was full or it was down; 0 if the device is gone.
+func TxDropped(index int) uint64 {
+	link, err := netlink.LinkByIndex(index)
+	if err != nil || link.Attrs().Statistics == nil {
+		return 0
+	}
+	return link.Attrs().Statistics.TxDropped
+}
+
 // Forwarding tells whether the machine forwards packets of a family (4 or 6).
 func Forwarding(version int) bool {
 	path := "/proc/sys/net/ipv4/ip_forward"

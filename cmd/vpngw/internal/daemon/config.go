@@ -45,7 +45,7 @@ func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
 		Ciphers: translate(t.Crypto.Ciphers, ciphers), Groups: translate(t.Crypto.Groups, groups),
 		ESN: t.Crypto.ESN, PFS: t.Crypto.PFS,
 		RekeyTime: t.Rekey.Time, RekeyBytes: uint64(t.Rekey.Bytes), RekeyPackets: t.Rekey.Packets,
-		DPDInterval: t.DPD.Interval, DPDTimeout: t.DPD.Timeout,
+		DPDInterval: t.DPD.Interval, DPDTimeout: t.DPD.Timeout - t.DPD.Interval, // the file counts from the last sign of life
 	}
 	if t.Peer.HasPSK {
 		c.PSK = t.Peer.PSK.Bytes()

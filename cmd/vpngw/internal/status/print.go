@@ -68,13 +68,8 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 }
 
 func nat(i *tunnel.IKEStatus) string {
-	switch {
-	case i.BehindNAT && i.PeerNAT:
-		return ", both ends behind NAT"
-	case i.BehindNAT:
+	if i.BehindNAT {
 		return ", we are behind NAT"
-	case i.PeerNAT:
-		return ", the peer is behind NAT"
 	}
 	return ""
 }

@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vpngw/configs"
+	"vpngw/crypto/ike"
+	"vpngw/tunnel"
+)
+
+const file = `version: 1
+gateway:
+  id: gw-a.example
+  port: 4501
+  interface: vpn7
+  addresses: [10.99.0.1/32]
+  mtu: 1400
+  uplink: {rate: 950Mbit}
+  offload: {uso: false, udp_gro: false}
+  buffers: {queue: 16MiB, tunnel_queue: 2MiB}
+tunnels:
+  b:
+    peer: {address: 192.0.2.2, id: gw-b.example, psk_file: b.psk}
+    local_subnets: [10.1.0.0/16]
+    remote_subnets: [10.2.0.0/16, fd00:2::/64]
+    weight: 3
+    rate: 100Mbit
+    crypto: {ciphers: [chacha20poly1305, aes128gcm, aes256gcm], groups: [p384, p256, x25519], esn: false}
+    rekey: {time: 30m, bytes: 1GiB, packets: 1000000}
+    dpd: {interval: 5s, timeout: 20s}
+`
+
+func load(t *testing.T) *configs.File {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"f.yaml": file, "b.psk": strings.Repeat("secret ", 5) + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := configs.Load(filepath.Join(dir, "f.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestFileReachesTheGateway(t *testing.T) {
+	c := gatewayConfig(load(t), "v1")
+	if c.LocalID != "gw-a.example" || c.Port != 4501 || c.Interface != "vpn7" || c.MTU != 1400 || len(c.Addresses) != 1 || c.Version != "v1" {
+		t.Errorf("gateway: %+v", c)
+	}
+	if c.Offload != (tunnel.Offload{NoUSO: true, NoUDPGRO: true}) {
+		t.Errorf("offload: %+v", c.Offload)
+	}
+	if c.Buffers.Queue != 16<<20 || c.Buffers.TunnelQueue != 2<<20 || c.Buffers.Receive == 0 || c.Buffers.Send == 0 {
+		t.Errorf("buffers: %+v", c.Buffers)
+	}
+	b := c.Tunnels[0]
+	if b.Name != "b" || b.PeerAddress != "192.0.2.2" || b.PeerPort != 4500 || b.PeerID != "gw-b.example" || len(b.Local) != 1 || len(b.Remote) != 2 {
+		t.Errorf("tunnel: %+v", b)
+	}
+	if string(b.PSK) != strings.Repeat("secret ", 5) || b.PeerKey != nil {
+		t.Errorf("PSK %q, key %v", b.PSK, b.PeerKey)
+	}
+	if !slices.Equal(b.Ciphers, []ike.Cipher{ike.ChaCha20Poly1305, ike.AES128GCM, ike.AES256GCM}) || !slices.Equal(b.Groups, []ike.Group{ike.P384, ike.P256, ike.X25519}) {
+		t.Errorf("ciphers %v, groups %v", b.Ciphers, b.Groups)
+	}
+	if b.Weight != 3 || b.ESN || !b.PFS || b.RekeyTime != 30*time.Minute || b.RekeyBytes != 1<<30 || b.RekeyPackets != 1000000 {
+		t.Errorf("tunnel: %+v", b)
+	}
+	if b.DPDInterval != 5*time.Second || b.DPDTimeout != 15*time.Second {
+		t.Errorf("DPD: probe after %v, dead %v later; want 5 s and 15 s", b.DPDInterval, b.DPDTimeout)
+	}
+	if _, err := tunnel.New(c, nil); err != nil {
+		t.Errorf("a checked file is refused: %v", err)
+	}
+}
+
+func TestWhatIsNotDoneIsSaid(t *testing.T) {
+	w := strings.Join(notYet(load(t)), "\n")
+	for _, want := range []string{"gateway.uplink.rate (950Mbit)", "tunnels.b.rate (100Mbit)"} {
+		if !strings.Contains(w, want) {
+			t.Errorf("no warning of %q in %q", want, w)
+		}
+	}
+}

@@ -1,0 +1,455 @@
+package lane
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"vpngw/fairness"
+	"vpngw/offload/udp"
+	"vpngw/tunnel/drop"
+)
+
+// block makes the socket's send buffer full. After take datagrams of a train that goes
+// one by one; 0 is a segmented send's all or nothing.
+func (s *site) block(take int) {
+	s.socket.ready.setWritable(false)
+	s.socket.send = func(b []byte, size int) (udp.SendResult, error) {
+		n := min(take*size, len(b))
+		take = 0
+		return udp.SendResult{Sent: n, Done: n}, udp.ErrWouldBlock
+	}
+}
+
+func (s *site) free() {
+	s.socket.send = nil
+	s.socket.ready.setWritable(true)
+}
+
+// wantPackets compares what a site has sent with what should have been.
+func (s *site) wantPackets(t *testing.T, want [][]byte) {
+	t.Helper()
+	got := s.opened(t)
+	if len(got) != len(want) {
+		t.Fatalf("tunnel %d sent %d packets, want %d", s.ID, len(got), len(want))
+	}
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Fatalf("tunnel %d: packet %d is %x, want %x", s.ID, i, got[i], want[i])
+		}
+	}
+}
+
+func TestBlockedTunnelHoldsNoOther(t *testing.T) {
+	for _, partly := range []int{0, 3} {
+		g := newGate(t)
+		stuck, free := g.site(1, false), g.site(2, false)
+		stuck.block(partly)
+		f1, f2 := tcp4(1, 5), tcp4(2, 5)
+		var want1, want2 [][]byte
+		for i := range 20 {
+			p1, p2 := f1.super(bytesOf(20000, byte(i)), 1300), f2.super(bytesOf(20000, byte(i)), 1300)
+			if i%4 == 3 {
+				p1 = f1.plain(bytesOf(i, 0)) // small ones change their slot while they wait
+			}
+			want1, want2 = append(want1, cut(t, p1)...), append(want2, cut(t, p2)...)
+			g.tun.push(p1, p2)
+			g.step()
+		}
+		g.settle()
+		free.wantPackets(t, want2)
+		if stuck.Counters.SendBlocked.Load() != 1 {
+			t.Errorf("the blocked socket was tried %d times, want once", stuck.Counters.SendBlocked.Load())
+		}
+		if out := stuck.Counters.PacketsOut.Load(); out != uint64(partly) {
+			t.Errorf("%d packets count as sent, want %d", out, partly)
+		}
+		if got := g.lane.counters.QueueBytes.Load(); got == 0 {
+			t.Error("the queue does not show what waits")
+		}
+		stuck.free()
+		g.settle()
+		stuck.wantPackets(t, want1)
+		var inner uint64
+		for _, p := range want1 {
+			inner += uint64(len(p))
+		}
+		if got := stuck.Counters.PacketsOut.Load(); got != uint64(len(want1)) {
+			t.Errorf("%d packets count as sent, want %d", got, len(want1))
+		}
+		if got := stuck.Counters.BytesOut.Load(); got != inner {
+			t.Errorf("%d bytes count as sent, want %d", got, inner)
+		}
+		wantDrops(t, &stuck.Counters.Drops, nil)
+		wantDrops(t, &g.lane.counters.Drops, nil)
+		if stuck.Tunnel.socket.writable {
+			t.Error("epoll is still asked for EPOLLOUT")
+		}
+		if got := g.lane.counters.QueueBytes.Load(); got != 0 {
+			t.Errorf("%d bytes wait after all was sent", got)
+		}
+	}
+}
+
+// TestLostInABlockedTrain: of a train that goes one by one, one datagram is lost for
+// good before the buffer is full. Nothing is sent twice.
+func TestLostInABlockedTrain(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	tries := 0
+	s.socket.ready.setWritable(false)
+	s.socket.send = func(b []byte, size int) (udp.SendResult, error) {
+		if tries++; tries > 1 {
+			return udp.SendResult{Sent: len(b), Done: len(b)}, nil
+		}
+		return udp.SendResult{Sent: 2 * size, Done: 3 * size, Lost: 1}, udp.ErrWouldBlock
+	}
+	p := tcp4(1, 5).super(bytesOf(10*1000, 1), 1000)
+	g.tun.push(p)
+	g.settle()
+	s.socket.ready.setWritable(true)
+	g.settle()
+	if got := s.Counters.PacketsOut.Load(); got != 9 {
+		t.Errorf("%d packets count as sent, want 9", got)
+	}
+	if got := len(s.opened(t)); got != 9 { // the fake records the front of what it is given, twice none
+		t.Errorf("%d datagrams were sent, want 9", got)
+	}
+	wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.SendError: 1})
+}
+
+// TestQueueIsBounded: a blocked tunnel's packets are bounded in bytes; the oldest go,
+// each is counted, and the order of the rest stands.
+func TestQueueIsBounded(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.Tunnel.class = fairness.NewClass[*slot](1, 10*bigSlot)
+	s.block(0)
+	f := tcp4(1, 5)
+	var all [][]byte
+	for i := range 40 {
+		p := f.super(bytesOf(30*1000, byte(i)), 1000)
+		all = append(all, cut(t, p)...)
+		g.tun.push(p)
+	}
+	g.settle()
+	if got := s.class.Memory(); got > 10*bigSlot {
+		t.Errorf("%d bytes wait, the bound is %d", got, 10*bigSlot)
+	}
+	lost := int(s.Counters.Drops.Get(drop.QueueFull))
+	s.free()
+	g.settle()
+	got := s.opened(t)
+	if len(got)+lost != len(all) || lost < 20*30 {
+		t.Fatalf("%d sent and %d lost of %d", len(got), lost, len(all))
+	}
+	at := 0
+	for i, p := range got { // a subsequence
+		for at < len(all) && !bytes.Equal(all[at], p) {
+			at++
+		}
+		if at == len(all) {
+			t.Fatalf("packet %d is out of order", i)
+		}
+	}
+	if !bytes.Equal(got[len(got)-1], all[len(all)-1]) {
+		t.Error("the newest packet was lost")
+	}
+	wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.QueueFull: lost})
+}
+
+// TestWholeQueueIsBounded: when the common bound is hit, the tunnel that holds the
+// most pays, not the one that arrives.
+func TestWholeQueueIsBounded(t *testing.T) {
+	g := newGateOf(t, 20*bigSlot)
+	fat, thin := g.site(1, false), g.site(2, false)
+	fat.block(0)
+	thin.block(0)
+	p := tcp4(2, 5).super(bytesOf(30*1000, 1), 1000)
+	g.tun.push(p, p)
+	g.settle()
+	for range 40 {
+		g.tun.push(tcp4(1, 5).super(bytesOf(30*1000, 1), 1000))
+	}
+	g.settle()
+	if got := g.lane.queue.Memory(); got > 20*bigSlot {
+		t.Errorf("%d bytes wait, the bound is %d", got, 20*bigSlot)
+	}
+	if got := thin.Counters.Drops.Get(drop.QueueFull); got != 0 {
+		t.Errorf("the tunnel under its share lost %d packets", got)
+	}
+	if got := fat.Counters.Drops.Get(drop.QueueFull); got == 0 {
+		t.Error("the tunnel over its share lost nothing")
+	}
+	free := g.site(3, false)
+	q := tcp4(3, 5).super(bytesOf(30*1000, 1), 1000)
+	g.tun.push(q)
+	g.settle()
+	free.wantPackets(t, cut(t, q))
+}
+
+// TestMoreBlockedTunnelsThanTrains: the trains run out; those that can send lose
+// nothing, and each blocked tunnel goes on when it may.
+func TestMoreBlockedTunnelsThanTrains(t *testing.T) {
+	g := newGateOf(t, 64<<20)
+	const blocked = 100
+	var stuck []*site
+	for n := range blocked {
+		s := g.site(n, false)
+		s.block(0)
+		stuck = append(stuck, s)
+		g.tun.push(tcp4(n, 5).super(bytesOf(50*1000, byte(n)), 1000))
+	}
+	free := g.site(blocked, false)
+	var want [][]byte
+	f := tcp4(blocked, 5)
+	for i := range 50 {
+		p := f.super(bytesOf(50*1000, byte(i)), 1000)
+		want = append(want, cut(t, p)...)
+		g.tun.push(p)
+	}
+	g.settle()
+	free.wantPackets(t, want)
+	wantDrops(t, &free.Counters.Drops, nil)
+	for _, s := range stuck {
+		s.free()
+	}
+	for range 20 { // more sockets than one poll tells of
+		g.settle()
+	}
+	lost, sent := 0, 0
+	for n, s := range stuck {
+		lost += int(s.Counters.Drops.Get(drop.QueueFull))
+		sent += len(s.opened(t))
+		if n == blocked-1 && s.Counters.Drops.Get(drop.QueueFull) != 0 {
+			t.Error("the tunnel blocked last lost its train")
+		}
+	}
+	if lost+sent != blocked*50 || lost == 0 {
+		t.Errorf("%d packets sent and %d lost of %d", sent, lost, blocked*50)
+	}
+	if len(g.lane.trains) != g.lane.trainsMade || g.lane.trainsMade > maxTrains {
+		t.Errorf("%d of %d trains came back", len(g.lane.trains), g.lane.trainsMade)
+	}
+}
+
+// TestManyTunnelsInOneTurn: more tunnels send in a turn than there are trains, beside
+// one that is blocked. Nobody loses anything.
+func TestManyTunnelsInOneTurn(t *testing.T) {
+	g := newGate(t)
+	stuck := g.site(0, false)
+	stuck.block(0)
+	g.tun.push(tcp4(0, 5).plain(nil))
+	g.settle()
+	var sites []*site
+	for n := 1; n <= maxTrains+20; n++ {
+		s := g.site(n, false)
+		sites = append(sites, s)
+		s.block(0)
+		g.tun.push(tcp4(n, 5).plain(nil)) // sealed into a train only once all are free
+	}
+	for _, s := range sites {
+		s.socket.send = nil
+		s.socket.ready.setWritable(true)
+	}
+	g.settle()
+	for _, s := range sites {
+		if got := len(s.opened(t)); got != 1 {
+			t.Errorf("tunnel %d sent %d packets, want 1", s.ID, got)
+		}
+		wantDrops(t, &s.Counters.Drops, nil)
+	}
+	wantDrops(t, &stuck.Counters.Drops, nil)
+	stuck.free()
+	g.settle()
+	if got := len(stuck.opened(t)); got != 1 {
+		t.Errorf("the blocked tunnel sent %d packets, want 1", got)
+	}
+}
+
+// TestExhaustedTunnelsKeepNoTrain: tunnels that cannot seal do not take the trains away
+// from the others.
+func TestExhaustedTunnelsKeepNoTrain(t *testing.T) {
+	g := newGate(t)
+	for n := range maxTrains + 1 {
+		g.site(n, false).out.ESP = exhausted(t)
+		g.tun.push(tcp4(n, 5).plain(nil))
+	}
+	g.settle()
+	s := g.site(100, false)
+	g.tun.push(tcp4(100, 5).plain(nil))
+	g.settle()
+	if got := len(s.opened(t)); got != 1 {
+		t.Errorf("%d packets were sent, want 1", got)
+	}
+}
+
+// TestNewSocketWhileBlocked: what was sealed goes out first on the new socket, then
+// what waited.
+func TestNewSocketWhileBlocked(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.block(0)
+	f := tcp4(1, 5)
+	var want [][]byte
+	for i := range 5 {
+		p := f.super(bytesOf(30*1000, byte(i)), 1000)
+		want = append(want, cut(t, p)...)
+		g.tun.push(p)
+	}
+	g.settle()
+	old := s.socket
+	s.socket = newFakeSocket(t, "192.0.1.77:4500", "192.0.2.77:4500")
+	if err := g.lane.SetSocket(s.Tunnel, s.socket, s.socket.local, s.socket.remote); err != nil {
+		t.Fatal(err)
+	}
+	g.settle()
+	s.wantPackets(t, want)
+	if old.closes != 1 {
+		t.Errorf("the old socket was closed %d times", old.closes)
+	}
+	wantDrops(t, &s.Counters.Drops, nil)
+}
+
+// unwatchable is a socket that epoll does not take.
+type unwatchable struct{ *fakeSocket }
+
+func (unwatchable) FD() int { return -1 }
+
+// TestSocketThatCannotBeWatched: it is closed, and the tunnel is as without a socket,
+// not blocked for ever.
+func TestSocketThatCannotBeWatched(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.block(0)
+	g.tun.push(tcp4(1, 5).super(bytesOf(3000, 1), 1000))
+	g.settle()
+	bad := unwatchable{newFakeSocket(t, "192.0.1.77:4500", "192.0.2.77:4500")}
+	if err := g.lane.SetSocket(s.Tunnel, bad, bad.local, bad.remote); !errors.Is(err, unix.EBADF) {
+		t.Fatalf("SetSocket: %v, want EBADF", err)
+	}
+	if err := g.lane.AddListener(bad, bad.local); !errors.Is(err, unix.EBADF) {
+		t.Fatalf("AddListener: %v, want EBADF", err)
+	}
+	if bad.closes != 2 {
+		t.Errorf("the sockets were closed %d times, want 2", bad.closes)
+	}
+	g.tun.push(tcp4(1, 5).plain(nil))
+	g.settle()
+	wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 4})
+	if g.lane.queue.Memory() != 0 || len(g.lane.held) != 0 {
+		t.Error("something still waits")
+	}
+}
+
+// TestRemoveTunnelWhileBlocked: all it held is dropped and counted, and its SAs are gone.
+func TestRemoveTunnelWhileBlocked(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.block(0)
+	for i := range 3 {
+		g.tun.push(tcp4(1, 5).super(bytesOf(60*1000, byte(i)), 1000))
+	}
+	g.settle()
+	g.lane.SetRoutes(new(Routes))
+	g.lane.RemoveTunnel(s.Tunnel)
+	d := &s.Counters.Drops
+	if got := d.Get(drop.NoSocket) + d.Get(drop.TunnelDown); got != 180 {
+		t.Errorf("%d packets were dropped, want 180", got)
+	}
+	if len(g.lane.inbound) != 0 || g.lane.queue.Memory() != 0 || len(g.lane.trains) != g.lane.trainsMade {
+		t.Error("the lane still holds something of the tunnel")
+	}
+	if s.socket.closes != 1 {
+		t.Errorf("its socket was closed %d times", s.socket.closes)
+	}
+	g.settle()
+}
+
+// TestCommandsInsideReceive: an unknown SPI makes the lane look at its commands at
+// once, in the middle of a receive. They may take away all that the receive works on.
+func TestCommandsInsideReceive(t *testing.T) {
+	junk := make([]byte, 60)
+	junk[0] = 9
+	for name, command := range map[string]func(g *gate, s *site){
+		"tunnel removed": func(g *gate, s *site) { g.lane.RemoveTunnel(s.Tunnel) },
+		"socket removed": func(g *gate, s *site) {
+			_ = g.lane.SetSocket(s.Tunnel, nil, netip.AddrPort{}, netip.AddrPort{})
+		},
+		"socket replaced": func(g *gate, s *site) {
+			_ = g.lane.SetSocket(s.Tunnel, newFakeSocket(g.t, "192.0.1.7:1", "192.0.2.7:1"), netip.AddrPort{}, netip.AddrPort{})
+		},
+		"SA removed":  func(g *gate, s *site) { g.lane.RemoveInbound(s.in.ESP.SPI()) },
+		"TUN removed": func(g *gate, s *site) { _ = g.lane.SetTUN(nil) },
+		"stopped":     func(g *gate, s *site) { g.lane.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t)
+			s, other := g.site(1, false), g.site(2, false)
+			first := s.seal(tcp4(1, 5).back().packet(nil, false))
+			s.socket.arrive(len(first), first)
+			s.socket.arrive(len(junk), append([]byte(nil), junk...))
+			second := s.seal(tcp4(1, 5).back().packet(nil, false))
+			s.socket.arrive(len(second), second)
+			q := other.seal(tcp4(2, 5).back().packet(nil, false))
+			other.socket.arrive(len(q), q)
+			if err := g.lane.poll(false); err != nil {
+				t.Fatal(err)
+			}
+			ran := false
+			// As if given by another goroutine after the turn's commands have run.
+			g.lane.Do(func() {})
+			g.lane.runCommands()
+			g.lane.Do(func() { ran = true; command(g, s) })
+			g.lane.receive()
+			if !ran {
+				t.Fatal("the command has not run")
+			}
+			g.settle()
+			if got := other.Counters.PacketsIn.Load(); got != 1 {
+				t.Errorf("the other tunnel received %d packets, want 1", got)
+			}
+			if got := s.Counters.PacketsIn.Load(); got < 1 {
+				t.Error("the packet before the command is lost")
+			}
+		})
+	}
+}
+
+// TestSAInstalledJustInTime: the peer may send on an SA before the command that
+// installs it has had its turn.
+func TestSAInstalledJustInTime(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	g.lane.RemoveInbound(s.in.ESP.SPI())
+	d := s.seal(tcp4(1, 5).back().packet(nil, false))
+	s.socket.arrive(len(d), d)
+	if err := g.lane.poll(false); err != nil {
+		t.Fatal(err)
+	}
+	g.lane.Do(func() { g.lane.SetInbound(s.in) })
+	g.lane.receive()
+	if got := s.Counters.PacketsIn.Load(); got != 1 {
+		t.Errorf("%d packets received, want 1", got)
+	}
+	wantDrops(t, &s.Counters.Drops, nil)
+}
+
+// TestSAReplacedUnderItsSPI: the one installed last counts, also for the row of
+// packets at hand.
+func TestSAReplacedUnderItsSPI(t *testing.T) {
+	g := newGate(t)
+	old, s := g.site(1, false), g.site(1, false) // the same keys, a new window
+	d := old.seal(tcp4(1, 5).back().packet(nil, false))
+	for _, in := range []*Inbound{old.in, s.in} {
+		g.lane.SetInbound(in)
+		s.socket.arrive(len(d), append([]byte(nil), d...))
+		g.settle()
+	}
+	if got := s.Counters.PacketsIn.Load(); got != 1 {
+		t.Errorf("the new SA received %d packets, want 1", got)
+	}
+}
