@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +25,12 @@ func TestWrongSecrets(t *testing.T) {
 			must(t, err)
 		}},
 		"key": {keys: true, edit: func(t *testing.T, p *pair) {
-			// B expects the key that nobody has: A's tunnel file names B's own.
-			p.configB.Tunnels[0].PublicKey = p.configA.Tunnels[0].PublicKey
+			other := filepath.Join(p.Dir(), "nobody.key")
+			_, err := p.B.Gateway.Run(t.Context(), program, "genkey", other)
+			must(t, err)
+			public, err := p.B.Gateway.Run(t.Context(), program, "pubkey", other)
+			must(t, err)
+			p.configB.Tunnels[0].PublicKey = strings.TrimSpace(public)
 			must(t, p.b.Configure(p.configB))
 		}},
 		"their id": {edit: func(t *testing.T, p *pair) {
@@ -40,14 +45,14 @@ func TestWrongSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var capture *lab.Capture
-			p := newPair(t, pairOptions{keys: c.keys, noWait: true, before: func(p *pair) {
+			p := newPair(t, pairOptions{keys: c.keys, leaky: true, noWait: true, before: func(p *pair) {
 				c.edit(t, p)
 				var err error
 				capture, err = p.A.Gateway.Capture(lab.WAN)
 				must(t, err)
 			}})
-			waitBound(t, p.a)
-			waitBound(t, p.b)
+			waitRunning(t, p.a)
+			waitRunning(t, p.b)
 			// Both directions, so that each side wants the tunnel.
 			for end := time.Now().Add(wrongFor); time.Now().Before(end); {
 				for _, probe := range []lab.Ping{{From: p.A.Host, To: p.B.Host4}, {From: p.B.Host, To: p.A.Host6}} {

@@ -22,10 +22,7 @@ func TestNothingInClearWhileDown(t *testing.T) {
 	for name, prepare := range map[string]func(p *pair){
 		"never there": func(p *pair) {
 			must(p.t, p.a.Start())
-			waitBound(p.t, p.a)
-			// The routes stand with the tunnel's first status.
-			_, err := p.a.Status(p.t.Context())
-			must(p.t, err)
+			waitRunning(p.t, p.a)
 		},
 		"gone": func(p *pair) {
 			must(p.t, p.a.Start())
@@ -42,7 +39,7 @@ func TestNothingInClearWhileDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, pairOptions{stopped: true})
+			p := newPair(t, pairOptions{stopped: true, leaky: true})
 			prepare(p)
 			p.checkSilent()
 			t.Logf("drops: %s", daemon.FormatDrops(status(t, p.a).AllDrops()))
@@ -83,7 +80,7 @@ func TestLeavesTheMachineAsItWas(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed before=%t", killed), func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, pairOptions{stopped: true})
+			p := newPair(t, pairOptions{stopped: true, leaky: true})
 			before := network(t, p.A.Gateway)
 			must(t, p.b.Start())
 			must(t, p.a.Start())

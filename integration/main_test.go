@@ -74,6 +74,7 @@ type pair struct {
 // pairOptions choose what a pair is like. The zero value is a running pair with a PSK over IPv4.
 type pairOptions struct {
 	lab.Options
+	leaky    bool                        // without a tunnel, the outside would carry packets between the sites in clear
 	keys     bool                        // Ed25519 keys in place of the PSK
 	outside6 bool                        // IPv6 between the gateways
 	edit     func(a, b *daemon.Config)   // last changes to the tunnel files
@@ -87,6 +88,7 @@ type pairOptions struct {
 func newPair(t *testing.T, o pairOptions) *pair {
 	t.Helper()
 	needLab(t)
+	o.Isolated = !o.leaky
 	sites, err := lab.TwoSites(o.Options)
 	must(t, err)
 	p := &pair{Sites: sites, t: t}
@@ -225,6 +227,12 @@ func waitDrops(t *testing.T, g *daemon.Gateway, n uint64, reasons ...string) (co
 		return nil
 	}))
 	return count
+}
+
+// waitRunning waits until a gateway answers: its device and routes stand, whatever becomes of its tunnels.
+func waitRunning(t *testing.T, g *daemon.Gateway) {
+	t.Helper()
+	must(t, g.WaitStatus(t.Context(), upTimeout, func(daemon.Status) error { return nil }))
 }
 
 // waitBound waits until a gateway has opened its port: from then on it can hear its peer.

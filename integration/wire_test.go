@@ -19,7 +19,7 @@ import (
 // wireTally is what a capture of a wire outside held.
 type wireTally struct {
 	tunnel int      // UDP on port 4500
-	link   int      // ARP, neighbour discovery and multicast listener reports
+	link   int      // ARP, neighbour discovery, multicast listener reports, and "port unreachable" for the tunnel
 	clear  []string // everything else: it should not be there
 }
 
@@ -36,7 +36,7 @@ func tally(t *testing.T, c *lab.Capture, secrets [][]byte) (w wireTally) {
 		switch {
 		case packet.Layer(layers.LayerTypeARP) != nil:
 			w.link++
-		case isLinkICMPv6(packet):
+		case isLinkICMPv6(packet), isPortUnreachable(packet):
 			w.link++
 		case isTunnel(packet):
 			w.tunnel++
@@ -50,6 +50,15 @@ func tally(t *testing.T, c *lab.Capture, secrets [][]byte) (w wireTally) {
 func isTunnel(p gopacket.Packet) bool {
 	u, ok := p.Layer(layers.LayerTypeUDP).(*layers.UDP)
 	return ok && u.SrcPort == 4500 && u.DstPort == 4500
+}
+
+// isPortUnreachable recognises a kernel's answer to a datagram for port 4500 while no gateway runs there.
+func isPortUnreachable(p gopacket.Packet) bool {
+	i, ok := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
+	if !ok || i.TypeCode != layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort) {
+		return false
+	}
+	return isTunnel(gopacket.NewPacket(i.Payload, layers.LayerTypeIPv4, gopacket.NoCopy))
 }
 
 // isLinkICMPv6 recognises what IPv6 needs on every link: types 130 to 143 (RFC 2710, RFC 4861, RFC 3810).

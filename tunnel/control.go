@@ -58,6 +58,9 @@ func (g *Gateway) control(ctx context.Context) {
 		case <-g.changed:
 			if g.settle.IsZero() {
 				g.settle = time.Now().Add(settleTime)
+				if next := g.looked.Add(lookInterval); next.After(g.settle) {
+					g.settle = next
+				}
 			}
 		case answer := <-g.requests:
 			answer <- g.status()

@@ -43,6 +43,7 @@ type Gateway struct {
 	ringDrops uint64 // of TUN devices that are gone
 	started   time.Time
 	settle    time.Time // when to look at the network after a change; zero: nothing changed
+	looked    time.Time // when that was done last
 	tunRetry  time.Time // when to try again to make the TUN device; zero: it stands
 	repair    time.Time // when to look again at tunnels without a socket; zero: none is missing
 }
@@ -50,6 +51,7 @@ type Gateway struct {
 // Timing of what is not IKE.
 const (
 	settleTime     = 100 * time.Millisecond // changes of the network come in showers
+	lookInterval   = time.Second            // at least between two looks: some routers change all the time
 	retryTime      = 500 * time.Millisecond // between two tries to make a TUN device or a socket
 	resolveTime    = 5 * time.Second        // between two tries to resolve a host name
 	natKeepalive   = 20 * time.Second       // RFC 3948 §4
@@ -191,7 +193,7 @@ func (g *Gateway) openTUN() error {
 		DisableChecksum: g.cfg.Offload.NoChecksum, DisableTSO: g.cfg.Offload.NoTSO, DisableUSO: g.cfg.Offload.NoUSO,
 	})
 	if err != nil {
-		return fmt.Errorf("TUN device %s: %w", g.cfg.Interface, err)
+		return err
 	}
 	g.net.Link = device.Index()
 	if err := g.net.Ensure(); err != nil {

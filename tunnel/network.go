@@ -98,6 +98,7 @@ func isOurs(a netip.Addr) bool {
 
 // networkChanged brings everything in line after links, addresses or routes changed.
 func (g *Gateway) networkChanged() {
+	g.looked = time.Now()
 	if g.tun != nil {
 		if err := g.net.Ensure(); err != nil {
 			g.log.Warn("routes are not complete", "interface", g.cfg.Interface, "error", err)

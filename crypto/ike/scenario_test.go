@@ -150,7 +150,9 @@ func TestUnknownLooksLikeWrong(t *testing.T) {
 	for _, change := range []func(a, b *Peer){
 		func(a, b *Peer) { b.Auth.PSK = []byte("another battery staple, 128 bits") },
 		func(a, b *Peer) { b.RemoteID = mustID("gw-c.example") },
-		func(a, b *Peer) { b.Auth.PSK, b.Remotes = []byte("another battery staple, 128 bits"), selectors("10.9.0.0/16") },
+		func(a, b *Peer) {
+			b.Auth.PSK, b.Remotes = []byte("another battery staple, 128 bits"), selectors("10.9.0.0/16")
+		},
 		func(a, b *Peer) { a.RemoteID = mustID("gw-z.example") },
 	} {
 		w := newWorld(t, 1)
@@ -265,7 +267,7 @@ func TestBothAtOnce(t *testing.T) {
 		a.connect()
 		w.run(time.Duration(ms) * time.Millisecond)
 		b.connect()
-		w.run(8 * time.Second)
+		w.run(12 * time.Second) // a half-open SA that lost lasts ten
 		w.quiet()
 		if len(a.downs)+len(b.downs) != 0 {
 			w.failf("somebody was down")
@@ -298,7 +300,7 @@ func TestRestart(t *testing.T) {
 					}
 					connect(a)
 					connect(b)
-					w.run(10 * time.Second)
+					w.run(12 * time.Second)
 					w.quiet()
 					survivor, victim := a, b
 					if dead == "a" {

@@ -79,6 +79,24 @@ func TestTwoSitesForward(t *testing.T) {
 	}
 }
 
+func TestIsolated(t *testing.T) {
+	for _, router := range []bool{false, true} {
+		s := twoSites(t, Options{Router: router, Isolated: true})
+		for _, to := range []netip.Addr{s.B.Host4, s.B.Host6} {
+			r, err := Ping{From: s.A.Host, To: to, Count: 2, Interval: time.Millisecond, Wait: 50 * time.Millisecond}.Run(t.Context())
+			if err != nil || r.Received > 0 {
+				t.Errorf("router %t: ping %s: %+v %v", router, to, r, err)
+			}
+		}
+		for _, to := range []netip.Addr{s.B.Outside4, s.B.Outside6} {
+			r, err := Ping{From: s.A.Gateway, To: to, Count: 2, Interval: time.Millisecond}.Run(t.Context())
+			if err != nil || r.Received != 2 {
+				t.Errorf("router %t: ping %s from gateway A: %+v %v", router, to, r, err)
+			}
+		}
+	}
+}
+
 func TestHubForwards(t *testing.T) {
 	needLab(t)
 	s, err := Hub(3, Options{})

@@ -10,6 +10,9 @@ import (
 type Options struct {
 	// Router puts a forwarding namespace between the gateways of [TwoSites]; [Hub] always has one.
 	Router bool
+	// Isolated makes the outside carry nothing between sites in clear, as the Internet would not: without it, the way out leads
+	// to the other sites' inside as well. What gets through an isolated lab went through a tunnel.
+	Isolated bool
 	// NICLike makes the wires outside the gateways behave like network cards; see [Namespace.NICLike].
 	NICLike bool
 	// OnePacketPerFrame makes captures outside show every datagram; see [Namespace.OnePacketPerFrame].
@@ -26,7 +29,8 @@ const (
 )
 
 // Site is a host behind a gateway. The host's default routes lead to the gateway, the gateway's to the outside. Without a
-// tunnel, packets between sites are therefore forwarded in clear: a baseline to measure against, and a leak that a test can see.
+// tunnel, packets between sites are therefore forwarded in clear, unless [Options.Isolated]: a baseline to measure against, and
+// a leak that a test can see.
 type Site struct {
 	Host, Gateway *Namespace
 
@@ -77,10 +81,11 @@ func (s *Sites) build(o Options) (err error) {
 	if !o.Router {
 		s.A.attach(wireA)
 		s.B.attach(wireB)
-		return errors.Join(
-			s.wire(End{s.A.Gateway, WAN, wireA.near()}, End{s.B.Gateway, WAN, wireB.near()}, o),
-			s.A.routeOut(), s.B.routeOut(),
-		)
+		err := s.wire(End{s.A.Gateway, WAN, wireA.near()}, End{s.B.Gateway, WAN, wireB.near()}, o)
+		if err != nil || o.Isolated {
+			return err
+		}
+		return errors.Join(s.A.routeOut(), s.B.routeOut())
 	}
 	wireB = newOutside("198.51.100.0/30", "2001:db8:1::/64").swapped()
 	if s.Router, err = s.router("router"); err != nil {
@@ -149,13 +154,16 @@ func (s *Site) attach(o outside) {
 
 func (s *Site) routeOut() error { return s.Gateway.AddDefaultRoutes(s.Next4, s.Next6) }
 
-// connect wires a site to a router, which learns the way to the site's inside.
+// connect wires a site to a router, which learns the way to the site's inside unless that is isolated.
 func (l *Lab) connect(s *Site, wire outside, router *Namespace, device string, o Options) error {
 	s.attach(wire)
 	if err := l.wire(End{s.Gateway, WAN, wire.near()}, End{router, device, wire.swapped().near()}, o); err != nil {
 		return err
 	}
-	return errors.Join(s.routeOut(), router.AddRoute(s.Inside4, s.Outside4), router.AddRoute(s.Inside6, s.Outside6))
+	if err := s.routeOut(); err != nil || o.Isolated {
+		return err
+	}
+	return errors.Join(router.AddRoute(s.Inside4, s.Outside4), router.AddRoute(s.Inside6, s.Outside6))
 }
 
 // wire is a wire outside, with the options applied to both directions.

@@ -236,37 +236,36 @@ func TestMoreBlockedTunnelsThanTrains(t *testing.T) {
 	}
 }
 
-// TestManyTunnelsInOneTurn: more tunnels send in a turn than there are trains, beside
-// one that is blocked. Nobody loses anything.
-func TestManyTunnelsInOneTurn(t *testing.T) {
+// TestOpenTrainsAreSentBeforeOneIsTaken: all trains are in use, one by a tunnel that is
+// blocked, the others by tunnels that only have not been flushed yet. Nobody loses
+// anything.
+func TestOpenTrainsAreSentBeforeOneIsTaken(t *testing.T) {
 	g := newGate(t)
-	stuck := g.site(0, false)
-	stuck.block(0)
-	g.tun.push(tcp4(0, 5).plain(nil))
-	g.settle()
 	var sites []*site
-	for n := 1; n <= maxTrains+20; n++ {
+	for n := range maxTrains {
 		s := g.site(n, false)
-		sites = append(sites, s)
 		s.block(0)
-		g.tun.push(tcp4(n, 5).plain(nil)) // sealed into a train only once all are free
+		sites = append(sites, s)
+		// The first is sealed and blocks, the second waits.
+		g.tun.push(tcp4(n, 5).plain(nil), tcp4(n, 5).plain(nil))
+		g.settle()
 	}
-	for _, s := range sites {
-		s.socket.send = nil
-		s.socket.ready.setWritable(true)
+	for _, s := range sites[1:] {
+		s.free()
 	}
+	last := g.site(maxTrains, false)
+	g.tun.push(tcp4(maxTrains, 5).plain(nil))
+	g.settle()
+	if got := len(last.opened(t)); got != 1 {
+		t.Errorf("the last tunnel sent %d packets, want 1", got)
+	}
+	sites[0].free()
 	g.settle()
 	for _, s := range sites {
-		if got := len(s.opened(t)); got != 1 {
-			t.Errorf("tunnel %d sent %d packets, want 1", s.ID, got)
+		if got := len(s.opened(t)); got != 2 {
+			t.Errorf("tunnel %d sent %d packets, want 2", s.ID, got)
 		}
 		wantDrops(t, &s.Counters.Drops, nil)
-	}
-	wantDrops(t, &stuck.Counters.Drops, nil)
-	stuck.free()
-	g.settle()
-	if got := len(stuck.opened(t)); got != 1 {
-		t.Errorf("the blocked tunnel sent %d packets, want 1", got)
 	}
 }
 

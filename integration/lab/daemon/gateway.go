@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"vpngw/integration/lab"
@@ -141,6 +140,3 @@ func (g *Gateway) WaitStatus(ctx context.Context, timeout time.Duration, ok func
 
 // Stop ends the gateway with SIGTERM and returns its exit code; -1 if it had to be killed.
 func (g *Gateway) Stop(grace time.Duration) int { return g.Process.Stop(grace) }
-
-// Reload makes the gateway read its tunnel file again.
-func (g *Gateway) Reload() { g.Process.Signal(syscall.SIGHUP) }

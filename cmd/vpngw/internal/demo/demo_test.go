@@ -115,7 +115,7 @@ func TestDemo(t *testing.T) {
 	needLab(t)
 	t.Setenv(standIn, "none")
 	out := newWatched("")
-	if err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1}); err != nil {
+	if err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1, clear: true}); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Log(out)
@@ -137,7 +137,7 @@ func TestDemoFailures(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Setenv(standIn, fault)
 			out := newWatched("")
-			err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1})
+			err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1, clear: true})
 			if err == nil {
 				t.Fatalf("no error:\n%s", out)
 			}
@@ -170,7 +170,7 @@ func TestDemoInterrupted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out := newWatched(c.at)
 			result := make(chan error, 1)
-			go func() { result <- Run(c.ctx, Options{Out: out, Seconds: 3, FileMiB: 1}) }()
+			go func() { result <- Run(c.ctx, Options{Out: out, Seconds: 3, FileMiB: 1, clear: true}) }()
 			select {
 			case <-out.seen:
 			case err := <-result:
