@@ -67,17 +67,12 @@ func TestWrongSecrets(t *testing.T) {
 					}
 				}
 			}
-			said := false
 			for _, g := range []*daemon.Gateway{p.a, p.b} {
 				s := status(t, g).Tunnels[0]
 				t.Logf("%s: %s: %s", g.Namespace.Role, s.State, s.Reason)
-				said = said || strings.TrimSpace(s.Reason) != ""
-				if s.Reason == "" {
+				if !strings.Contains(s.Reason, "authentication failed") {
 					t.Errorf("%s does not say why", g.Namespace.Role)
 				}
-			}
-			if !said {
-				t.Error("no side says why")
 			}
 			if w := tally(t, capture, innerHeaders(p)); len(w.clear) > 0 || w.tunnel == 0 {
 				t.Errorf("%d frames of the tunnel, %d in clear: %v", w.tunnel, len(w.clear), w.clear)

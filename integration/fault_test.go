@@ -35,13 +35,17 @@ func (p *pair) checkRecovers(what string) {
 func TestTUNDeleted(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, pairOptions{})
-	must(t, p.A.Gateway.DeleteLink(tunnelDevice))
-	p.checkRecovers("TUN device deleted")
-	must(t, p.B.Gateway.DeleteLink(tunnelDevice))
-	p.checkRecovers("the other's TUN device deleted")
+	for _, n := range []*lab.Namespace{p.A.Gateway, p.B.Gateway} {
+		before, _ := n.LinkIndex(tunnelDevice)
+		must(t, n.DeleteLink(tunnelDevice))
+		p.checkRecovers("TUN device of " + n.Role + " deleted")
+		if after, ok := n.LinkIndex(tunnelDevice); !ok || after == before {
+			t.Errorf("device %d before, %d after: it was not deleted", before, after)
+		}
+	}
 	must(t, p.A.Gateway.LinkUp(tunnelDevice, false))
 	time.Sleep(200 * time.Millisecond)
-	if p.A.Gateway.HasLink(tunnelDevice) {
+	if _, there := p.A.Gateway.LinkIndex(tunnelDevice); there {
 		must(t, p.A.Gateway.LinkUp(tunnelDevice, true))
 	}
 	p.checkRecovers("TUN device set down and up")

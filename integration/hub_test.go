@@ -16,7 +16,7 @@ func TestHub(t *testing.T) {
 	t.Parallel()
 	needLab(t)
 	const n = 3
-	s, err := lab.Hub(n, lab.Options{})
+	s, err := lab.Hub(n, lab.Options{Isolated: true})
 	must(t, err)
 	var gateways []*daemon.Gateway
 	t.Cleanup(func() {
@@ -60,6 +60,9 @@ func TestHub(t *testing.T) {
 		checkPing(t, s.Hub.Host, branch.Host4)
 		checkPing(t, branch.Host, s.Hub.Host6)
 		checkStream(t, branch.Host, s.Hub.Host, s.Hub.Host4, 1<<20)
+	}
+	if r := ping(t, lab.Ping{From: s.Branches[0].Host, To: s.Branches[1].Host4, Count: 3, Interval: 10 * time.Millisecond, Wait: 200 * time.Millisecond}); r.Received > 0 {
+		t.Errorf("a branch reached another, which no tunnel allows: %+v", r)
 	}
 
 	// The second branch is killed in the middle of the others' traffic.

@@ -97,7 +97,7 @@ func TestLeavesTheMachineAsItWas(t *testing.T) {
 			endCleanly(p, p.a)
 			// The kernel removes a device in its own time.
 			must(t, lab.Poll(t.Context(), 3*time.Second, func() error {
-				if p.A.Gateway.HasLink(tunnelDevice) {
+				if _, left := p.A.Gateway.LinkIndex(tunnelDevice); left {
 					return errDeviceLeft
 				}
 				return nil

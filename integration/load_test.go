@@ -95,7 +95,7 @@ func TestBadWire(t *testing.T) {
 	var wire *relay.Relay
 	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, noWait: true,
 		// Each gateway takes the relay, on the router's side towards it, for its peer.
-		peers: func(p *pair) (a, b string) { return p.A.Next4.String(), p.B.Next4.String() },
+		peers: func(p *pair) (addressA, addressB string) { return p.B.Next4.String(), p.A.Next4.String() },
 		before: func(p *pair) {
 			must(t, p.Router.Do(func() (err error) {
 				wire, err = relay.Listen(netip.AddrPortFrom(p.A.Next4, 4500), netip.AddrPortFrom(p.B.Next4, 4500), relay.Options{

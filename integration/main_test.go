@@ -26,13 +26,14 @@ func run(m *testing.M) int {
 	if lab.Available() != nil {
 		return m.Run() // every test says why it is skipped
 	}
-	dir, err := os.MkdirTemp("", "vpngw-integration-")
+	// A lab without namespaces: its directory goes away however this process ends.
+	l, err := lab.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "vpngw")
+	defer l.Close()
+	program = filepath.Join(l.Dir(), "vpngw")
 	if out, err := exec.Command("go", "build", "-o", program, "vpngw/cmd/vpngw").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building vpngw: %v\n%s", err, out)
 		return 1
@@ -74,14 +75,15 @@ type pair struct {
 // pairOptions choose what a pair is like. The zero value is a running pair with a PSK over IPv4.
 type pairOptions struct {
 	lab.Options
-	leaky    bool                        // without a tunnel, the outside would carry packets between the sites in clear
-	keys     bool                        // Ed25519 keys in place of the PSK
-	outside6 bool                        // IPv6 between the gateways
-	edit     func(a, b *daemon.Config)   // last changes to the tunnel files
-	before   func(p *pair)               // last changes to the lab before the gateways start
-	stopped  bool                        // do not start the gateways
-	noWait   bool                        // do not wait for the tunnel
-	peers    func(p *pair) (a, b string) // what the gateways call each other's address, where that is not the other's own
+	leaky    bool                      // without a tunnel, the outside would carry packets between the sites in clear
+	keys     bool                      // Ed25519 keys in place of the PSK
+	outside6 bool                      // IPv6 between the gateways
+	edit     func(a, b *daemon.Config) // last changes to the tunnel files
+	before   func(p *pair)             // last changes to the lab before the gateways start
+	stopped  bool                      // do not start the gateways
+	noWait   bool                      // do not wait for the tunnel
+	// peers gives the addresses under which the gateways look for A and for B, where those are not the gateways' own.
+	peers func(p *pair) (addressA, addressB string)
 }
 
 // newPair makes two sites with gateways. Everything is removed with the test; if it failed, the gateways' logs are shown.

@@ -48,7 +48,7 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 	p.counters.MessagesIn++
 	contact := message.FindNotify(ps, message.NotifyInitialContact) != nil
 	s.establish()
-	c, in, keysOut, more, refused := s.buildChild(ps, s.nonceI, s.nonceR, keNever, nil)
+	c, in, keysOut, more, refused := s.buildChild(ps, s.nonceI, s.nonceR, keNever)
 	if refused != nil {
 		s.reject(refused.count, d, refused.detail)
 		s.respond(message.ExchangeIKEAuth, append(out, &message.Notify{Type: refused.notify, Data: refused.data}))

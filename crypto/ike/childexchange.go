@@ -62,7 +62,7 @@ func lower(a, b []byte) []byte {
 
 // buildChild answers a request for a child: the child, its keys inbound and outbound,
 // and the payloads of the answer; or why not.
-func (s *sa) buildChild(ps []message.Payload, ni, nr []byte, ke exchangeKE, replaces *child) (
+func (s *sa) buildChild(ps []message.Payload, ni, nr []byte, ke exchangeKE) (
 	c *child, in, out []byte, answer []message.Payload, refused *refusal) {
 
 	syntax := func(err error) *refusal {

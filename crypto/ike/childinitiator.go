@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -38,8 +39,8 @@ func (s *sa) askChild(t task) {
 	s.ask(t, message.ExchangeCreateChildSA, ps, o)
 }
 
-// newOffer draws what a CREATE_CHILD_SA request needs. group overrides the first
-// preference.
+// newOffer draws what a CREATE_CHILD_SA request needs. A group of 0 means the one that
+// the peer asked for last, or else our first preference.
 func (s *sa) newOffer(group Group) (*offer, error) {
 	o := &offer{order: s.m.tick()}
 	var err error
@@ -50,10 +51,7 @@ func (s *sa) newOffer(group Group) (*offer, error) {
 		return nil, err
 	}
 	if s.peer.PFS {
-		o.group = group
-		if group == 0 {
-			o.group = s.peer.preferences().groups[0]
-		}
+		o.group = cmp.Or(group, s.childGroup, s.peer.preferences().groups[0])
 		o.private, err = o.group.newPrivate(s.m.cfg.Rand)
 	}
 	return o, err
@@ -149,6 +147,7 @@ func (s *sa) childError(r *request, n *message.Notify) {
 			if old != nil {
 				old.rekeying = true
 			}
+			s.childGroup = g
 			s.enqueue(task{kind: r.kind, child: old, group: g, tries: r.tries + 1})
 			return
 		}

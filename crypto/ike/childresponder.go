@@ -66,7 +66,7 @@ func (s *sa) admitChild(ps []message.Payload) (old *child, refused *refusal) {
 		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "a child is being made"}
 	case old == nil || old.leaving:
 		return nil, gone
-	case old.deleting || old.replacedBy != nil && old.replacedBy.live():
+	case old.deleting || old.replacedBy.goesOn():
 		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "that child is being closed"}
 	}
 	return old, nil
@@ -98,7 +98,7 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 	if p.PFS {
 		ke = keRequired
 	}
-	c, in, out, answer, refused := s.buildChild(ps, bytes.Clone(nonce.Data), nr, ke, old)
+	c, in, out, answer, refused := s.buildChild(ps, bytes.Clone(nonce.Data), nr, ke)
 	if refused != nil {
 		return refused
 	}

@@ -27,6 +27,14 @@ func (g Group) privateLen() int {
 	return 32
 }
 
+// publicLen is the length of a public value in bytes.
+func (g Group) publicLen() int {
+	if g == X25519 {
+		return 32
+	}
+	return 2 * g.privateLen()
+}
+
 // pointPrefix is what crypto/ecdh puts before a NIST point and RFC 5903 does not.
 const pointPrefix = 4
 

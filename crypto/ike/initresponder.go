@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -101,12 +102,15 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	if err != nil {
 		return err
 	}
-	if err := m.demandCookie(d, msg, nonce.Data); err != nil {
-		return err
-	}
 	chosen, answer, err := m.chooseForStranger(d, saP, ke)
 	if err != nil {
 		return err
+	}
+	crowded := m.halfOpen.open >= m.halfOpen.limits.CookieFrom
+	if crowded || initAnswerLen(answer, chosen.group) > len(d.Bytes) {
+		if err := m.demandCookie(d, msg, nonce.Data); err != nil {
+			return err
+		}
 	}
 
 	s := m.newSA(false, d.Local, d.Remote)
@@ -135,12 +139,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.detectNAT(s.spiI, 0, ps)
 	s.derive(secret)
 
-	out := []message.Payload{
-		&message.SA{Proposals: []message.Proposal{answer}},
-		&message.KE{Group: chosen.group.id(), Data: publicValue(private)},
-		&message.Nonce{Data: s.nonceR},
-	}
-	out = append(append(out, nat...), hashNotify())
+	out := initAnswer(answer, chosen.group, publicValue(private), s.nonceR, nat)
 	h := s.header(message.ExchangeIKESAInit, true, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: out})
 	if err != nil {
@@ -162,11 +161,30 @@ func (m *Machine) cannot(d Datagram, err error) error {
 	return &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, err.Error()}
 }
 
-// demandCookie refuses a request without a good cookie where many are half-open.
-func (m *Machine) demandCookie(d Datagram, msg *message.Message, nonce []byte) error {
-	if m.halfOpen.open < m.halfOpen.limits.CookieFrom {
-		return nil
+// initAnswer is the payloads of an IKE_SA_INIT response.
+func initAnswer(chosen message.Proposal, g Group, public, nonce []byte, nat []message.Payload) []message.Payload {
+	ps := []message.Payload{
+		&message.SA{Proposals: []message.Proposal{chosen}},
+		&message.KE{Group: g.id(), Data: public},
+		&message.Nonce{Data: nonce},
 	}
+	return append(append(ps, nat...), hashNotify())
+}
+
+// initAnswerLen is how long the response will be, in bytes, before any
+// Diffie-Hellman: an unproven address gets no more than it sent.
+func initAnswerLen(chosen message.Proposal, g Group) int {
+	hash := &message.Notify{Data: make([]byte, sha1.Size)}
+	b, err := message.Marshal(&message.Message{Header: message.Header{Version: message.Version2},
+		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), []message.Payload{hash, hash})})
+	if err != nil {
+		return maxInit
+	}
+	return len(b)
+}
+
+// demandCookie refuses a request without a good cookie.
+func (m *Machine) demandCookie(d Datagram, msg *message.Message, nonce []byte) error {
 	if err := m.cookies.rotate(m); err != nil {
 		return m.cannot(d, err)
 	}

@@ -65,6 +65,7 @@ type sa struct {
 	lastHeard                time.Time
 	confirmed                bool // heard of since it was established
 	hadChild                 bool
+	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
 	retry, dpd, expire, childless, suspect timer
 	why                                    Reason // of expire

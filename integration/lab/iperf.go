@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
-	"time"
 )
 
 // Iperf is one run of iperf3 between two namespaces.
@@ -120,21 +119,6 @@ func orDefault[T comparable](v, otherwise T) T {
 		return otherwise
 	}
 	return v
-}
-
-// waitListening returns when the process's namespace has a TCP listener on the port.
-func (p *Process) waitListening(ctx context.Context, port int) error {
-	return Poll(ctx, 5*time.Second, func() error {
-		if !p.Running() {
-			return Fatal(fmt.Errorf("%s ended with exit code %d: %s %s", p.name, p.ExitCode(), p.Stdout(), p.Stderr()))
-		}
-		for _, table := range []string{"net/tcp", "net/tcp6"} {
-			if text, err := p.proc(table); err == nil && listens(text, port) {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s does not listen on port %d", p.name, port)
-	})
 }
 
 // iperfSum is the part of an iperf3 -J report common to its sums.

@@ -21,6 +21,9 @@ import (
 // ErrUnavailable is wrapped by the error of [Available] and [New] on a machine that cannot run a lab.
 var ErrUnavailable = errors.New("no lab on this machine")
 
+// errClosed is the answer of a lab, and of its namespaces, after [Lab.Close].
+var errClosed = errors.New("the lab is closed")
+
 // Lab is a set of namespaces with what runs in them. All its methods, and those of its namespaces, may be called by any goroutine.
 type Lab struct {
 	id     string
@@ -105,7 +108,7 @@ func (l *Lab) use(f func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return fmt.Errorf("lab %s: already closed", l.id)
+		return errClosed
 	}
 	return f()
 }

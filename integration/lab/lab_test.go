@@ -267,6 +267,10 @@ func TestCloseInAnyState(t *testing.T) {
 	if err := s.A.Host.Do(func() error { return nil }); err == nil {
 		t.Error("a closed lab's namespace was entered")
 	}
+	// Least of all may it act on this process's own namespace.
+	if err := s.A.Host.SetMTU("lo", 65536); !errors.Is(err, errClosed) {
+		t.Errorf("setting a device of a closed lab: %v", err)
+	}
 }
 
 // TestDeathLeavesNothing lets a whole process die in several ways with a lab open and a program running in it.

@@ -1,10 +1,13 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
@@ -18,14 +21,27 @@ type End struct {
 	Addresses []netip.Prefix
 }
 
-// Wire joins two namespaces by a veth pair, sets the addresses and brings both ends up. An mtu of 0 leaves the kernel's 1500.
+// wires numbers the first ends of wires. The kernel starts a device at once when its peer comes up only if the two have
+// different numbers (by which it knows stacked devices), which the first devices of two namespaces have not by themselves;
+// otherwise it takes up to a second, in which packets vanish.
+var wires atomic.Int32
+
+// firstWire is above any number that a namespace gives out by itself.
+const firstWire = 10_000
+
+// Wire joins two namespaces by a veth pair, sets the addresses and brings both ends up; when it returns, packets can cross.
+// An mtu of 0 leaves the kernel's 1500.
 func (l *Lab) Wire(a, b End, mtu int) error {
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = a.Device
+	attributes.Index = firstWire + int(wires.Add(1))
 	veth := netlink.NewVeth(attributes)
 	veth.PeerName = b.Device
 	veth.PeerNamespace = netlink.NsFd(b.Namespace.handle)
-	if err := l.use(func() error { return a.Namespace.links.LinkAdd(veth) }); err != nil {
+	err := l.use(func() error {
+		return a.Namespace.netlink(func(h *netlink.Handle) error { return h.LinkAdd(veth) })
+	})
+	if err != nil {
 		return fmt.Errorf("veth %s/%s to %s/%s: %w", a.Namespace.Name, a.Device, b.Namespace.Name, b.Device, err)
 	}
 	a.Namespace.setPeer(a.Device, b)
@@ -45,7 +61,19 @@ func (l *Lab) Wire(a, b End, mtu int) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(a.Namespace.waitOperational(a.Device), b.Namespace.waitOperational(b.Device))
+}
+
+// waitOperational returns when the kernel has started the device.
+func (n *Namespace) waitOperational(device string) error {
+	return Poll(context.Background(), 5*time.Second, func() error {
+		return n.on(device, "wait until operational", func(_ *netlink.Handle, link netlink.Link) error {
+			if state := link.Attrs().OperState; state != netlink.OperUp {
+				return fmt.Errorf("its state is %s", state)
+			}
+			return nil
+		})
+	})
 }
 
 func (n *Namespace) setPeer(device string, peer End) {
@@ -54,12 +82,26 @@ func (n *Namespace) setPeer(device string, peer End) {
 	n.peers[device] = peer
 }
 
-// on finds a device and does something with it under a common error text.
-func (n *Namespace) on(device, what string, f func(netlink.Link) error) error {
-	link, err := n.links.LinkByName(device)
-	if err == nil {
-		err = f(link)
+// netlink runs f with the namespace's netlink socket. Without a socket of its own the handle would speak to the caller's
+// namespace, so it must never be used after release.
+func (n *Namespace) netlink(f func(*netlink.Handle) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.released {
+		return errClosed
 	}
+	return f(n.links)
+}
+
+// on finds a device and does something with it under a common error text.
+func (n *Namespace) on(device, what string, f func(*netlink.Handle, netlink.Link) error) error {
+	err := n.netlink(func(h *netlink.Handle) error {
+		link, err := h.LinkByName(device)
+		if err != nil {
+			return err
+		}
+		return f(h, link)
+	})
 	if err != nil {
 		return fmt.Errorf("%s, device %s of %s: %w", what, device, n.Name, err)
 	}
@@ -68,41 +110,44 @@ func (n *Namespace) on(device, what string, f func(netlink.Link) error) error {
 
 // LinkUp sets a device up or down.
 func (n *Namespace) LinkUp(device string, up bool) error {
-	return n.on(device, fmt.Sprintf("set up=%t", up), func(link netlink.Link) error {
+	return n.on(device, fmt.Sprintf("set up=%t", up), func(h *netlink.Handle, link netlink.Link) error {
 		if up {
-			return n.links.LinkSetUp(link)
+			return h.LinkSetUp(link)
 		}
-		return n.links.LinkSetDown(link)
+		return h.LinkSetDown(link)
 	})
 }
 
 // SetMTU sets the MTU of a device in bytes.
 func (n *Namespace) SetMTU(device string, mtu int) error {
-	return n.on(device, fmt.Sprintf("set mtu %d", mtu), func(link netlink.Link) error { return n.links.LinkSetMTU(link, mtu) })
+	return n.on(device, fmt.Sprintf("set mtu %d", mtu), func(h *netlink.Handle, link netlink.Link) error { return h.LinkSetMTU(link, mtu) })
 }
 
 // DeleteLink removes a device.
 func (n *Namespace) DeleteLink(device string) error {
-	return n.on(device, "delete", func(link netlink.Link) error { return n.links.LinkDel(link) })
+	return n.on(device, "delete", func(h *netlink.Handle, link netlink.Link) error { return h.LinkDel(link) })
 }
 
-// HasLink tells whether the namespace has a device of that name.
-func (n *Namespace) HasLink(device string) bool {
-	_, err := n.links.LinkByName(device)
-	return err == nil
+// LinkIndex is the number of the device of that name, which no device had before it; ok is false if there is none.
+func (n *Namespace) LinkIndex(device string) (index int, ok bool) {
+	err := n.on(device, "look", func(_ *netlink.Handle, link netlink.Link) error {
+		index = link.Attrs().Index
+		return nil
+	})
+	return index, err == nil
 }
 
 // AddAddress gives a device an address, usable at once (no duplicate address detection).
 func (n *Namespace) AddAddress(device string, address netip.Prefix) error {
-	return n.on(device, "add address "+address.String(), func(link netlink.Link) error {
-		return n.links.AddrAdd(link, netlinkAddress(address))
+	return n.on(device, "add address "+address.String(), func(h *netlink.Handle, link netlink.Link) error {
+		return h.AddrAdd(link, netlinkAddress(address))
 	})
 }
 
 // DeleteAddress takes an address from a device.
 func (n *Namespace) DeleteAddress(device string, address netip.Prefix) error {
-	return n.on(device, "delete address "+address.String(), func(link netlink.Link) error {
-		return n.links.AddrDel(link, netlinkAddress(address))
+	return n.on(device, "delete address "+address.String(), func(h *netlink.Handle, link netlink.Link) error {
+		return h.AddrDel(link, netlinkAddress(address))
 	})
 }
 
@@ -120,7 +165,10 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 // AddRoute adds, or replaces, a route by way of a neighbour.
 func (n *Namespace) AddRoute(to netip.Prefix, via netip.Addr) error {
-	if err := n.links.RouteReplace(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()}); err != nil {
+	err := n.netlink(func(h *netlink.Handle) error {
+		return h.RouteReplace(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()})
+	})
+	if err != nil {
 		return fmt.Errorf("route %s via %s in %s: %w", to, via, n.Name, err)
 	}
 	return nil
@@ -147,7 +195,7 @@ type Counters struct {
 
 // Counters reads the counters of a device. A superpacket counts as one packet.
 func (n *Namespace) Counters(device string) (c Counters, err error) {
-	err = n.on(device, "read counters", func(link netlink.Link) error {
+	err = n.on(device, "read counters", func(_ *netlink.Handle, link netlink.Link) error {
 		s := link.Attrs().Statistics
 		if s == nil {
 			return errors.New("the kernel gave none")

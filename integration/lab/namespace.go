@@ -23,11 +23,11 @@ type Namespace struct {
 	// Role is the part of the name given by the caller, such as "gwa".
 	Role string
 
-	lab    *Lab
-	handle netns.NsHandle
-	links  *netlink.Handle
+	lab *Lab
 
 	mu       sync.Mutex // guards what follows
+	handle   netns.NsHandle
+	links    *netlink.Handle
 	peers    map[string]End
 	cpus     []int
 	released bool
@@ -139,7 +139,7 @@ func (n *Namespace) enter() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.released {
-		return fmt.Errorf("namespace %s: the lab is closed", n.Name)
+		return fmt.Errorf("entering namespace %s: %w", n.Name, errClosed)
 	}
 	if err := netns.Set(n.handle); err != nil {
 		return fmt.Errorf("entering namespace %s: %w", n.Name, err)

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,12 +70,12 @@ func (p *Process) start(n *Namespace) error {
 		return err
 	}
 	defer out.Close()
-	errors, err := os.Create(p.stderr)
+	diagnostics, err := os.Create(p.stderr)
 	if err != nil {
 		return err
 	}
-	defer errors.Close()
-	p.cmd.Stdout, p.cmd.Stderr = out, errors
+	defer diagnostics.Close()
+	p.cmd.Stdout, p.cmd.Stderr = out, diagnostics
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
@@ -199,6 +198,3 @@ type ExitError struct {
 func (e *ExitError) Error() string {
 	return fmt.Sprintf("%s in %s: exit code %d: %s", strings.Join(e.Args, " "), e.Namespace, e.Code, e.Stderr)
 }
-
-// errGone says that a figure of a process was asked for after its end.
-var errGone = errors.New("the process has ended")

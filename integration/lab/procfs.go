@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,6 +12,9 @@ import (
 
 // clockTicks is USER_HZ, the unit of /proc/stat, which Linux fixes at 100 for user space on every architecture Go supports.
 const clockTicks = 100
+
+// errGone says that a figure of a process was asked for after its end.
+var errGone = errors.New("the process has ended")
 
 // CPU is processor time of the whole machine, in seconds summed over its processors.
 type CPU struct{ User, System, SoftIRQ, Idle float64 }

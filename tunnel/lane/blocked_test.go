@@ -161,6 +161,35 @@ func TestQueueIsBounded(t *testing.T) {
 	wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.QueueFull: lost})
 }
 
+// TestSmallPacketsWaitInLittleMemory: a packet that has to wait does not hold room for
+// a superpacket.
+func TestSmallPacketsWaitInLittleMemory(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.block(0)
+	var want [][]byte
+	for i := range 100 {
+		f := tcp4(1, 5)
+		if i%2 == 1 {
+			f.src, f.dst = host6(1, false), host6(1, true)
+		}
+		p := f.plain(bytesOf(i, 1))
+		if i%5 == 0 {
+			p = f.super(bytesOf(i+1, 1), 1000) // its checksum is still to be made
+		}
+		want = append(want, cut(t, p)...)
+		g.tun.push(p)
+		g.step()
+	}
+	g.settle()
+	if got := g.lane.queue.Memory(); got == 0 || got > 100*smallSlot {
+		t.Errorf("100 small packets wait in %d bytes", got)
+	}
+	s.free()
+	g.settle()
+	s.wantPackets(t, want)
+}
+
 // TestWholeQueueIsBounded: when the common bound is hit, the tunnel that holds the
 // most pays, not the one that arrives.
 func TestWholeQueueIsBounded(t *testing.T) {
@@ -246,9 +275,10 @@ func TestOpenTrainsAreSentBeforeOneIsTaken(t *testing.T) {
 		s := g.site(n, false)
 		s.block(0)
 		sites = append(sites, s)
-		// The first is sealed and blocks, the second waits.
-		g.tun.push(tcp4(n, 5).plain(nil), tcp4(n, 5).plain(nil))
-		g.settle()
+		for range 2 { // the first is sealed and blocks, the second waits
+			g.tun.push(tcp4(n, 5).plain(nil))
+			g.settle()
+		}
 	}
 	for _, s := range sites[1:] {
 		s.free()

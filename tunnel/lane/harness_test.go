@@ -22,9 +22,8 @@ import (
 type readiness struct {
 	own, peer      int
 	readable, full bool
+	buf            [1]byte
 }
-
-var oneByte [1]byte
 
 func newReadiness(t testing.TB) *readiness {
 	t.Helper()
@@ -43,9 +42,9 @@ func (r *readiness) setReadable(on bool) {
 	}
 	r.readable = on
 	if on {
-		unix.Write(r.peer, oneByte[:])
+		unix.Write(r.peer, r.buf[:])
 	} else {
-		unix.Read(r.own, oneByte[:])
+		unix.Read(r.own, r.buf[:])
 	}
 }
 
@@ -235,12 +234,13 @@ type gate struct {
 	tun  *fakeTUN
 }
 
+var glueAll = offload.CoalesceOptions{TCP4: true, TCP6: true, UDP4: true, UDP6: true}
+
 func newGate(t testing.TB) *gate { return newGateOf(t, 16<<20) }
 
 func newGateOf(t testing.TB, queue int) *gate {
 	t.Helper()
-	all := offload.CoalesceOptions{TCP4: true, TCP6: true, UDP4: true, UDP6: true}
-	l, err := New(Config{Coalesce: all, QueueLimit: queue})
+	l, err := New(Config{Coalesce: glueAll, QueueLimit: queue})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -233,14 +233,18 @@ func (l *Lane) SetTUN(t TUN) error {
 	return nil
 }
 
-// loseTUN gives up the TUN and tells control.
+// loseTUN gives up the TUN and tells control, which may then close it at once. While
+// control cannot be told the TUN is kept: epoll says again that it is gone.
 func (l *Lane) loseTUN(err error) {
 	if l.tun == nil {
 		return
 	}
-	if l.tell(TUNFailed{Err: err}) {
-		_ = l.SetTUN(nil)
+	if len(l.events) == cap(l.events) {
+		l.counters.EventsLost.Add(1)
+		return
 	}
+	_ = l.SetTUN(nil)
+	l.tell(TUNFailed{Err: err}) // there is room: nobody else sends on the channel
 }
 
 // AddListener makes the lane own an unconnected socket. On error it is closed.

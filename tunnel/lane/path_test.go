@@ -142,6 +142,28 @@ func TestSuperpacketsCrossWhole(t *testing.T) {
 	}
 }
 
+// TestPaddingIsNotWritten: behind the inner packet may be padding that hides its length
+// (RFC 4303 §2.7).
+func TestPaddingIsNotWritten(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	f := tcp4(1, 5).back()
+	var want [][]byte
+	for i := range 4 {
+		p := f.packet(bytesOf(100, byte(i)), false)
+		want = append(want, p)
+		d := s.sealAs(append(append([]byte(nil), p...), bytesOf(50*i, 9)...), nextIPv4)
+		s.socket.arrive(len(d), d)
+	}
+	g.settle()
+	if writes := wantWritten(t, g.tun, want); writes != 1 {
+		t.Errorf("%d writes, want 1", writes)
+	}
+	if got := s.Counters.BytesIn.Load(); got != uint64(len(want)*len(want[0])) {
+		t.Errorf("%d bytes count as received, want %d", got, len(want)*len(want[0]))
+	}
+}
+
 // TestACKsShareTrains: packets of one length of one tunnel leave by one send, also
 // those of different flows.
 func TestACKsShareTrains(t *testing.T) {

@@ -51,7 +51,7 @@ func TestPolicyIsTheRule(t *testing.T) {
 		local := rapid.SliceOfN(selector, 0, 3).Draw(t, "local")
 		remote := rapid.SliceOfN(selector, 0, 3).Draw(t, "remote")
 		p := NewPolicy(local, remote)
-		if plain != p.plain && len(local)+len(remote) > 0 && plain {
+		if plain && !p.plain {
 			t.Fatal("a policy of address ranges is not taken for one")
 		}
 		address := rapid.SampledFrom(few)
@@ -81,8 +81,10 @@ func TestPolicyIsTheRule(t *testing.T) {
 func TestCacheTellsDirectionsApart(t *testing.T) {
 	p := NewPolicy(selectors("10.0.0.0/24"), selectors("10.0.1.0/24"))
 	h := offload.Headers{Src: netip.MustParseAddr("10.0.0.5"), Dst: netip.MustParseAddr("10.0.1.5")}
-	if !p.outbound(&h) || !p.outbound(&h) {
-		t.Fatal("what is allowed is refused")
+	for range 2 { // the second time by the cache
+		if !p.outbound(&h) {
+			t.Fatal("what is allowed is refused")
+		}
 	}
 	if source, destination := p.inbound(&h); source || destination {
 		t.Error("our own packet is taken as the peer's")

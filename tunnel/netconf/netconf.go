@@ -70,6 +70,7 @@ func (n *Net) Ensure() error {
 func (n *Net) Remove() error {
 	var errs []error
 	for _, r := range n.wanted() {
+		r.Src = nil // whatever it was when the route was made
 		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENODEV) {
 			errs = append(errs, fmt.Errorf("remove route to %v: %w", r.Dst, err))
 		}
@@ -80,7 +81,7 @@ func (n *Net) Remove() error {
 func (n *Net) ensureAddresses(link netlink.Link) error {
 	// The kernel would solicit routers on the device at every start.
 	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+link.Attrs().Name+"/addr_gen_mode", []byte("1"), 0)
-	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	have, err := list(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", link.Attrs().Name, err)
 	}
@@ -120,13 +121,18 @@ func (n *Net) wanted() []netlink.Route {
 	return routes
 }
 
+// unusable are flags of an IPv6 address that the kernel refuses as a source: it may turn
+// out to be another host's, or has. When it is known to be ours that is a change of the
+// network, and Ensure is called again.
+const unusable = unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+
 // sources returns, for IPv4 (true) and IPv6 (false), an address of this machine in
 // the local subnets: what the gateway itself sends must have one that the tunnel's
 // selectors allow. Where the TUN device has an address of that family, the user has
 // chosen.
 func (n *Net) sources() map[bool]netip.Addr {
 	found := map[bool]netip.Addr{}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := list(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return found // a convenience only
 	}
@@ -136,7 +142,7 @@ func (n *Net) sources() map[bool]netip.Addr {
 	}
 	for _, a := range addrs {
 		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok || a.LinkIndex == n.Link {
+		if !ok || a.LinkIndex == n.Link || a.Flags&unusable != 0 {
 			continue
 		}
 		ip = ip.Unmap()
@@ -177,15 +183,27 @@ func keyOf(r *netlink.Route) routeKey {
 func (n *Net) routes() (map[routeKey]bool, error) {
 	have := map[routeKey]bool{}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		list, err := netlink.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		ours, err := list(func() ([]netlink.Route, error) {
+			return netlink.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
-		for i := range list {
-			have[keyOf(&list[i])] = true
+		for i := range ours {
+			have[keyOf(&ours[i])] = true
 		}
 	}
 	return have, nil
+}
+
+// list asks again, a few times, when something changed while the kernel was listing.
+func list[T any](ask func() ([]T, error)) (got []T, err error) {
+	for range 10 {
+		if got, err = ask(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return got, err
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -1,7 +1,6 @@
 package netconf
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -71,42 +70,4 @@ func Forwarding(version int) bool {
 	}
 	b, err := os.ReadFile(path)
 	return err == nil && len(b) > 0 && b[0] == '1'
-}
-
-// Watch sends to changed, without ever blocking, whenever a link, an address or a
-// route of this machine changes, until ctx ends. The channel should hold one.
-func Watch(ctx context.Context, changed chan<- struct{}) error {
-	done := make(chan struct{})
-	links, addrs, routes := make(chan netlink.LinkUpdate), make(chan netlink.AddrUpdate), make(chan netlink.RouteUpdate)
-	for _, subscribe := range []func() error{
-		func() error { return netlink.LinkSubscribe(links, done) },
-		func() error { return netlink.AddrSubscribe(addrs, done) },
-		func() error { return netlink.RouteSubscribe(routes, done) },
-	} {
-		if err := subscribe(); err != nil {
-			close(done)
-			return fmt.Errorf("watch the network's changes: %w", err)
-		}
-	}
-	go func() {
-		<-ctx.Done()
-		close(done)
-	}()
-	tell := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}
-	go forward(links, tell)
-	go forward(addrs, tell)
-	go forward(routes, tell)
-	return nil
-}
-
-// forward drains updates: netlink closes the channel when the subscription ends.
-func forward[T any](updates <-chan T, tell func()) {
-	for range updates {
-		tell()
-	}
 }

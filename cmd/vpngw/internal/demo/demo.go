@@ -59,8 +59,8 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	results, err := d.inLab(ctx)
-	if ctx.Err() != nil {
-		return fmt.Errorf("demo: interrupted; everything it made is removed")
+	if ctx.Err() != nil && d.removed {
+		return errors.New("demo: interrupted; everything it made is removed")
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -75,6 +75,8 @@ type demo struct {
 	start time.Time
 	sites *lab.Sites
 	a, b  *daemon.Gateway
+
+	removed bool // nothing of the lab is left
 }
 
 // say prints one line of progress.
@@ -102,7 +104,11 @@ func (d *demo) inLab(ctx context.Context) (r *results, err error) {
 	if d.sites, err = lab.TwoSites(lab.Options{Isolated: !d.clear}); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.sites.Close()) }()
+	defer func() {
+		closeErr := d.sites.Close()
+		d.removed = closeErr == nil
+		err = errors.Join(err, closeErr)
+	}()
 	d.say("two sites in network namespaces %s-*, nothing else on this machine is touched", "vpngw-"+d.sites.ID())
 
 	steps := func() error {

@@ -24,9 +24,9 @@ func (r *results) screen() string {
 	line("")
 	line("  host A %s — gateway A %s ══ ESP in UDP ══ %s gateway B — %s host B", a.Host4, a.Outside4, z.Outside4, z.Host4)
 	line("")
-	line("%-26s %12s %12s   %-14s %s", "Throughput", "A → B", "B → A", "", "CPU-s per Gbit, whole path")
-	line("%-26s %12s %12s   %-14s %.2f", "  TCP, 1 connection", gbit(r.one[0]), gbit(r.one[1]), retransmits(r.one), r.one[0].CPUPerGbit())
-	line("%-26s %12s %12s   %-14s %.2f", "  TCP, 4 connections", gbit(r.four[0]), gbit(r.four[1]), retransmits(r.four), r.four[0].CPUPerGbit())
+	line("%-26s %12s %12s   %-16s %s", "Throughput", "A → B", "B → A", "", "CPU-s per Gbit, whole path")
+	line("%-26s %12s %12s   %-16s %.2f", "  TCP, 1 connection", gbit(r.one[0]), gbit(r.one[1]), retransmits(r.one), r.one[0].CPUPerGbit())
+	line("%-26s %12s %12s   %-16s %.2f", "  TCP, 4 connections", gbit(r.four[0]), gbit(r.four[1]), retransmits(r.four), r.four[0].CPUPerGbit())
 	line("%-26s %12s %12s   lost %d of %d (%.2f %%)", fmt.Sprintf("  UDP, %d-byte datagrams", udpLength),
 		gbit(r.udp), "", r.udp.Lost, r.udp.Packets, r.udp.LossPercent())
 	line("")

@@ -1,0 +1,35 @@
+package netconf
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Watch sends to changed, without ever blocking, whenever a link, an address or a
+// route of this machine changes, until ctx ends. The channel should hold one.
+func Watch(ctx context.Context, changed chan<- struct{}) error {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK,
+		unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+	if err != nil {
+		return fmt.Errorf("watch the network's changes: %w", err)
+	}
+	context.AfterFunc(ctx, s.Close)
+	go func() {
+		for {
+			// What a message says does not matter, and so neither does one that cannot be
+			// read, or that was lost since they came faster than they were received (ENOBUFS).
+			_, _, _ = s.Receive()
+			if ctx.Err() != nil {
+				return
+			}
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return nil
+}
