@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -176,6 +177,13 @@ func TestBrokenFile(t *testing.T) {
 			t.Error("it does not name the mistake")
 		}
 	}
+	p.a.Process.Signal(syscall.SIGHUP)
+	must(t, lab.Poll(ctx, 5*time.Second, func() error {
+		if !strings.Contains(p.a.Process.Tail(20), "SIGHUP: mistake in the tunnel file") {
+			return errors.New("SIGHUP with a broken file is not in the log")
+		}
+		return nil
+	}))
 	must(t, os.WriteFile(p.a.File(), right, 0o600))
 	if _, err := p.A.Gateway.Run(ctx, program, "run", p.a.File()); !errors.As(err, &exit) || exit.Code <= 0 {
 		t.Errorf("a second gateway on the same device: %v", err)

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"vpngw/cmd/vpngw/internal/daemon"
+	"vpngw/configs"
 	"vpngw/crypto/ike"
 )
 
@@ -19,7 +23,9 @@ func newRun() *cobra.Command {
 		Short: "Run the gateway of a tunnel file",
 		Long: `Run makes the TUN device and the routes of the tunnel file, brings its tunnels up and
 keeps them up. It stays in the foreground and logs to standard error. SIGTERM or SIGINT
-ends it: the peers are told, and what it made is removed; the exit code is then 0.
+ends it: the peers are told, and what it made is removed; the exit code is then 0. On
+SIGHUP it reads the file again and logs whether it has mistakes; it goes on with what it
+has, since changes take effect at a restart.
 
 It needs root or CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for a port below 1024.
 
@@ -39,12 +45,37 @@ holds; its next run takes them over.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
+			go recheck(ctx, args[0], log)
 			return daemon.Run(ctx, file, versionName(), log)
 		},
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "least important `LEVEL` to log: trace, debug, info, warn, error")
 	cmd.Flags().StringVar(&format, "log-format", "text", "`FORMAT` of the log: text, json")
 	return cmd
+}
+
+// recheck reads the tunnel file again on every SIGHUP, which would else end the
+// gateway without a farewell.
+func recheck(ctx context.Context, path string, log *slog.Logger) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		}
+		var problems configs.Problems
+		switch _, err := configs.Load(path); {
+		case err == nil:
+			log.Info("SIGHUP: the tunnel file has no mistakes; restart the gateway to use it", "file", path)
+		case errors.As(err, &problems):
+			for _, p := range problems {
+				log.Error("SIGHUP: mistake in the tunnel file; the gateway goes on with the one it has", "mistake", p.Error(), "hint", p.Hint)
+			}
+		}
+	}
 }
 
 var logLevels = map[string]slog.Level{

@@ -9,6 +9,7 @@ import (
 const (
 	lingerTime   = 5 * time.Second  // the inbound half of a replaced child stays this long after its DELETE
 	replacedTime = 30 * time.Second // for the peer to DELETE a child that it rekeyed, before we do
+	hastyLimit   = time.Second      // a child at its hard limit so soon does not work: do not hurry to the next
 	rekeyJitter  = 0.1
 )
 
@@ -206,8 +207,10 @@ func (c *child) hardLimit() {
 		c.rekeying = false
 		s.dropTasks(c)
 		c.delete()
-		s.enqueue(task{kind: taskNewChild})
-		c.drop(false)
+		if s.m.now.Sub(c.created) >= hastyLimit {
+			s.enqueue(task{kind: taskNewChild})
+		}
+		c.drop(false) // and without a new child under way, childlessDue makes one
 	}
 }
 

@@ -16,7 +16,8 @@ type RemovePeer struct{ ID PeerID }
 // Connect makes a peer wanted: the machine initiates to Peer.Remote now and after
 // every loss until RemovePeer. It changes nothing for a peer that is already up or
 // connecting, and waits for the peer where Remote is the zero value. Given for a
-// peer that is backing off it starts a new attempt at once.
+// peer that is backing off it starts a new attempt at once; so it may be given, at most
+// once a second, when traffic waits for a tunnel that is down.
 type Connect struct {
 	ID    PeerID
 	Local netip.AddrPort // our end for Send.Local; may be zero
@@ -52,7 +53,8 @@ type Heard struct {
 	SPI uint32
 }
 
-// UnknownSPI is ESP from Remote with an SPI that no SA has.
+// UnknownSPI is ESP from Remote with an SPI that no SA has. It is to be given only for
+// datagrams of at least 40 bytes, the length of the notify that may answer it.
 type UnknownSPI struct {
 	Local, Remote netip.AddrPort
 	SPI           uint32
@@ -63,6 +65,14 @@ type UnknownSPI struct {
 type Moved struct {
 	ID            PeerID
 	Local, Remote netip.AddrPort
+}
+
+// Probe asks a peer that is up at once whether it lives, for example because our own
+// address has changed: the peer follows the request to where it came from. Without an
+// answer a new IKE SA is tried beside the old one after 0.6 s.
+type Probe struct {
+	ID    PeerID
+	Local netip.AddrPort // our end from now on; zero: as before
 }
 
 // Shutdown sends a DELETE for every IKE SA, forgets all of them, and stops
@@ -79,4 +89,5 @@ func (HardLimit) event()  {}
 func (Heard) event()      {}
 func (UnknownSPI) event() {}
 func (Moved) event()      {}
+func (Probe) event()      {}
 func (Shutdown) event()   {}

@@ -102,6 +102,10 @@ func (m *Machine) handle(ev Event) {
 		m.unknownSPI(ev)
 	case Moved:
 		m.moved(ev)
+	case Probe:
+		if p := m.peers[ev.ID]; p != nil {
+			p.probe(ev.Local)
+		}
 	case Shutdown:
 		m.shutdown()
 	}

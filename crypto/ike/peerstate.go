@@ -12,7 +12,7 @@ import (
 
 // Times of a peer that is not up.
 const (
-	reconnectFirst = time.Second // before the second attempt; then doubled
+	reconnectFirst = time.Second // before the next attempt; doubled after each refusal
 	reconnectMax   = 15 * time.Second
 	nudgeAfter     = time.Second // Connect repeats an INIT request that is older
 )
@@ -36,7 +36,7 @@ type peer struct {
 	announced *sa      // the SA of the last Up
 	endpoint  Endpoint // last one given
 
-	failures  int // attempts in a row that failed
+	failures  int // refusals in a row
 	reconnect timer
 	counters  Counters
 }
@@ -131,7 +131,7 @@ func (p *peer) settle(why Reason) {
 	}
 	if p.attempt == nil {
 		p.lost(why)
-		p.planReconnect()
+		p.planReconnect(why)
 	} else if p.up {
 		p.lost(why)
 	}
@@ -151,12 +151,17 @@ func (p *peer) lost(why Reason) {
 	p.endpoint = Endpoint{}
 }
 
-func (p *peer) planReconnect() {
+// planReconnect tries again soon after silence, since the first answer ends an outage,
+// and with back-off after a refusal, which only somebody's hand can mend.
+func (p *peer) planReconnect(why Reason) {
 	if !p.wanted || !p.Remote.IsValid() || p.reconnect.isSet() {
 		return
 	}
-	wait := reconnectFirst << min(p.failures, 8)
-	p.failures++
+	wait := reconnectFirst
+	if why.Code != ReasonNoResponse && why.Code != ReasonDead {
+		wait <<= min(p.failures, 8)
+		p.failures++
+	}
 	p.m.timers.set(&p.reconnect, p.m.now.Add(p.m.jitter(min(wait, reconnectMax), 0.1)))
 }
 

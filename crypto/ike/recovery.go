@@ -53,8 +53,8 @@ func (m *Machine) complain(d Datagram, h message.Header, x message.ExchangeType,
 }
 
 // unknownSPI is the event. The sender is told, since it may be the survivor of our
-// restart (RFC 7296 §1.5); and if a peer is configured there that we have no SA with,
-// we connect.
+// restart (RFC 7296 §1.5). A peer that is configured there is probed, or connected to
+// if there is no SA with it.
 func (m *Machine) unknownSPI(ev UnknownSPI) {
 	here := m.addrs.at[ev.Remote.Addr().Unmap()]
 	for _, p := range here {
@@ -63,7 +63,9 @@ func (m *Machine) unknownSPI(ev UnknownSPI) {
 		}
 	}
 	for _, p := range here {
-		if len(p.sas) == 0 {
+		if s := p.current(); s != nil {
+			s.hint(ev.Remote)
+		} else {
 			p.start(p.Remote, ev.Local)
 		}
 	}
@@ -97,7 +99,7 @@ func (m *Machine) unprotected(d Datagram, h message.Header) {
 	case n.Type == message.NotifyInvalidIKESPI && h.Flags.Response():
 		for _, own := range []message.SPI{h.InitiatorSPI, h.ResponderSPI} {
 			if s := m.sas[own]; s != nil && s.spiI == h.InitiatorSPI && s.spiR == h.ResponderSPI {
-				s.hint(d)
+				s.hint(d.Remote)
 				return
 			}
 		}
@@ -111,20 +113,26 @@ func (m *Machine) unprotected(d Datagram, h message.Header) {
 			return
 		}
 		for _, c := range slices.Clone(m.outbound[spi]) {
-			c.sa.hint(d)
+			c.sa.hint(d.Remote)
 		}
 	}
 }
 
 // hint starts a probe at once. A forged hint costs one probe in hintPause, and an
 // answered probe changes nothing.
-func (s *sa) hint(d Datagram) {
+func (s *sa) hint(from netip.AddrPort) {
 	m := s.m
-	if s.state != saEstablished || d.Remote != s.remote || s.peer.attempt != nil ||
+	if s.state != saEstablished || from != s.remote || s.peer.attempt != nil ||
 		m.now.Sub(s.established) < youngTime || !s.lastHint.IsZero() && m.now.Sub(s.lastHint) < hintPause {
 		return
 	}
 	s.peer.log.Info("the peer may have lost its state: probing", "remote", s.remote)
+	s.probe()
+}
+
+// probe asks the peer at once whether it lives and has this SA.
+func (s *sa) probe() {
+	m := s.m
 	s.lastHint = m.now
 	m.timers.set(&s.suspect, m.now.Add(suspectTime))
 	if s.req != nil {
@@ -133,6 +141,19 @@ func (s *sa) hint(d Datagram) {
 		return
 	}
 	s.enqueue(task{kind: taskProbe})
+}
+
+// probe is the event.
+func (p *peer) probe(local netip.AddrPort) {
+	s := p.current()
+	if s == nil || s.state != saEstablished {
+		return
+	}
+	if local.IsValid() {
+		s.local = local
+		p.direct(s)
+	}
+	s.probe()
 }
 
 // suspectDue starts a new SA beside one that did not answer. The old one stays until

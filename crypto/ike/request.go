@@ -11,7 +11,7 @@ import (
 // exchange without an authenticated answer.
 const (
 	retryFirst   = 500 * time.Millisecond // doubled at each
-	retryMax     = 2 * time.Second
+	retryMax     = 1500 * time.Millisecond // a peer that is back must hear of us within two seconds
 	urgentRetry  = 200 * time.Millisecond // while a hint says that the peer lost its state
 	urgentTries  = 3
 	initTimeout  = 30 * time.Second

@@ -84,7 +84,6 @@ type node struct {
 	ups      int
 	traffic  bool
 	nextESP  time.Time
-	asked    time.Time
 	sentIKE  int
 	unknown  int
 }
@@ -279,10 +278,6 @@ func (n *node) sendESP() {
 	for _, p := range n.peers {
 		spi, ok := n.using[p.ID]
 		if !ok {
-			if n.w.now.Sub(n.asked) >= time.Second {
-				n.asked = n.w.now
-				n.step(Connect{ID: p.ID, Local: n.addr}) // traffic waits
-			}
 			continue
 		}
 		c := n.children[spi]

@@ -94,6 +94,63 @@ func TestBlockedTunnelHoldsNoOther(t *testing.T) {
 	}
 }
 
+// TestBlockedAgain: room for a moment that is gone when it is used.
+func TestBlockedAgain(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	s.block(0)
+	p := tcp4(1, 5).super(bytesOf(3000, 1), 1000)
+	g.tun.push(p)
+	g.settle()
+	for range 3 {
+		s.socket.ready.setWritable(true)
+		g.step()
+		s.socket.ready.setWritable(false)
+		g.settle()
+	}
+	if got := s.Counters.SendBlocked.Load(); got != 4 {
+		t.Errorf("the socket was tried %d times, want 4", got)
+	}
+	s.free()
+	g.settle()
+	s.wantPackets(t, cut(t, p))
+	if len(g.lane.held) != 0 || len(g.lane.trains) != g.lane.trainsMade {
+		t.Error("the lane still takes the tunnel for blocked")
+	}
+}
+
+// TestSocketsComeAndGo: the place of a socket that is gone is used again, and what was
+// noted of the old one is not taken for the new one's.
+func TestSocketsComeAndGo(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	for i := range 100 {
+		s.socket.arrive(0, nil)
+		if i%2 == 0 {
+			s.block(0)
+			g.tun.push(tcp4(1, 5).plain(nil))
+			g.step()
+		}
+		if err := g.lane.poll(false); err != nil { // notes that the old one has something
+			t.Fatal(err)
+		}
+		s.socket = newFakeSocket(t, "192.0.1.77:4500", "192.0.2.77:4500")
+		if err := g.lane.SetSocket(s.Tunnel, s.socket, s.socket.local, s.socket.remote); err != nil {
+			t.Fatal(err)
+		}
+		g.lane.turn()
+		if n := len(g.lane.endpoints); n != 1 {
+			t.Fatalf("the lane has %d places for one socket", n)
+		}
+	}
+	d := s.seal(tcp4(1, 5).back().packet(nil, false))
+	s.socket.arrive(len(d), d)
+	g.settle()
+	if got := s.Counters.PacketsIn.Load(); got != 1 {
+		t.Errorf("%d packets received on the last socket, want 1", got)
+	}
+}
+
 // TestLostInABlockedTrain: of a train that goes one by one, one datagram is lost for
 // good before the buffer is full. Nothing is sent twice.
 func TestLostInABlockedTrain(t *testing.T) {

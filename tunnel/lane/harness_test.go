@@ -413,9 +413,12 @@ func (s *site) opened(t testing.TB) (packets [][]byte) {
 	s.socket.sent = nil
 	s.socket.mu.Unlock()
 	for i, d := range sent {
-		p, _, err := s.peerIn.Open(d)
+		p, next, err := s.peerIn.Open(d)
 		if err != nil {
 			t.Fatalf("datagram %d sent: %v", i, err)
+		}
+		if want := map[byte]uint8{4: nextIPv4, 6: nextIPv6}[p[0]>>4]; next != want {
+			t.Fatalf("datagram %d sent: next header %d, want %d", i, next, want)
 		}
 		packets = append(packets, p)
 	}
