@@ -31,7 +31,6 @@ type child struct {
 	deleting   bool   // our DELETE is due or under way
 	leaving    bool   // deleted; its inbound half lingers
 	pending    bool   // we answered its exchange: to be used once the peer is known to have it
-	heardOnce  bool
 
 	timer timer // of a live child its rekey or forced end, of a leaving one its removal
 }
@@ -97,7 +96,6 @@ func (c *child) use() {
 // heard is the event.
 func (c *child) heard() {
 	c.sa.heardFrom()
-	c.heardOnce = true
 	if c.pending && c.live() {
 		c.use()
 	}

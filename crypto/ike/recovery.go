@@ -63,7 +63,7 @@ func (m *Machine) unknownSPI(ev UnknownSPI) {
 		}
 	}
 	for _, p := range here {
-		if s := p.current(); s != nil {
+		if s := p.current(); s != nil && s.state == saEstablished {
 			s.hint(ev.Remote)
 		} else {
 			p.start(p.Remote, ev.Local)

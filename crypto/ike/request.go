@@ -10,9 +10,9 @@ import (
 // Retransmission (RFC 7296 §2.1, §2.4). Silence is the only thing that ends an
 // exchange without an authenticated answer.
 const (
-	retryFirst   = 500 * time.Millisecond // doubled at each
+	retryFirst   = 500 * time.Millisecond  // doubled at each
 	retryMax     = 1500 * time.Millisecond // a peer that is back must hear of us within two seconds
-	urgentRetry  = 200 * time.Millisecond // while a hint says that the peer lost its state
+	urgentRetry  = 200 * time.Millisecond  // while a hint says that the peer lost its state
 	urgentTries  = 3
 	initTimeout  = 30 * time.Second
 	refusedWait  = 3 * time.Second  // for a better answer than an unprotected refusal

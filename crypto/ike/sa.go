@@ -63,7 +63,6 @@ type sa struct {
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time
 	lastHeard                time.Time
-	confirmed                bool // heard of since it was established
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
@@ -222,7 +221,6 @@ func (s *sa) dropChildren(linger bool) {
 // heardFrom notes that the peer has this SA and lives.
 func (s *sa) heardFrom() {
 	s.lastHeard = s.m.now
-	s.confirmed = true
 	if s.state == saEstablished {
 		s.m.timers.set(&s.dpd, s.m.now.Add(s.peer.DPD.Interval))
 	}

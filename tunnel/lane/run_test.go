@@ -146,7 +146,7 @@ func TestRunOverLoopback(t *testing.T) {
 				}
 				return len(*got)
 			}
-			for i := range 200 {
+			for i := range 60 {
 				p, q := f.super(bytesOf(45*1398, byte(i)), 1398), f2.plain(bytesOf(i, 1))
 				want, want2 = append(want, cut(t, p)...), append(want2, cut(t, q)...)
 				a.tun.push(p)
@@ -374,7 +374,7 @@ func TestRealTUNDeletedWhileIdle(t *testing.T) {
 	eventually(t, "event", func() bool { return count() > 0 })
 	first.Close()
 	second := open()
-	defer second.Close()
+	t.Cleanup(func() { second.Close() }) // after stop
 	do(func() { err = g.lane.SetTUN(second) })
 	if err != nil {
 		t.Fatal(err)
