@@ -68,9 +68,8 @@ func (g *Gateway) checkSocket(t *tunnel) {
 	g.log.Info("local address has changed", "tunnel", t.cfg.Name, "from", t.source, "to", path.Source)
 	t.pinned = false
 	g.openSocket(t)
-	// The peer learns our new address from the first thing that authenticates: a hint
-	// of trouble makes IKE ask it at once whether it lives.
-	g.step(ike.UnknownSPI{Remote: t.remote})
+	// The peer learns our new address from the first thing that authenticates.
+	g.step(ike.Probe{ID: t.id, Local: netip.AddrPortFrom(path.Source, g.cfg.Port)})
 }
 
 // repairSockets looks again at tunnels whose peer could not be reached.

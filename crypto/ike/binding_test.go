@@ -210,7 +210,12 @@ func TestProbe(t *testing.T) {
 	w.run(10 * time.Second)
 	w.quiet()
 	b.kill()
+	sent := a.sentIKE
 	a.step(Probe{ID: 1})
+	w.run(450 * time.Millisecond)
+	if n := a.sentIKE - sent; n != 3 {
+		t.Errorf("probed %d times, not at 0, 200 and 400 ms", n)
+	}
 	w.until(time.Second, "a new attempt", func() bool { return a.m.peers[1].attempt != nil })
 	if len(a.downs) != 0 || !a.ready() {
 		t.Error("the old SA did not stay")

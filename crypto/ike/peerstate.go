@@ -143,7 +143,7 @@ func (p *peer) lost(why Reason) {
 		c.forget()
 	}
 	if p.up || why.Code != ReasonRemoved {
-		p.log.Info("down", "reason", why)
+		p.log.Debug("down", "reason", why)
 		p.m.emit(Down{p.ID, why})
 	}
 	p.up, p.announced = false, nil
@@ -169,7 +169,7 @@ func (p *peer) planReconnect(why Reason) {
 func (p *peer) announce(s *sa) {
 	p.up, p.announced, p.failures, p.reason = true, s, 0, Reason{}
 	p.m.timers.stop(&p.reconnect)
-	p.log.Info("up", "remote", s.remote, "suite", s.suite, "initiator", s.initiator, "behind_nat", s.behindNAT)
+	p.log.Debug("up", "remote", s.remote, "suite", s.suite, "initiator", s.initiator, "behind_nat", s.behindNAT)
 	p.m.emit(Up{ID: p.ID, Local: s.local, Remote: s.remote, Initiator: s.initiator,
 		BehindNAT: s.behindNAT, PeerBehindNAT: s.peerNAT, Suite: s.suite.String()})
 	p.direct(s)
@@ -194,7 +194,7 @@ func (m *Machine) moved(ev Moved) {
 	if ev.Local.IsValid() {
 		s.local = ev.Local
 	}
-	p.log.Info("peer moved", "remote", ev.Remote)
+	p.log.Debug("peer moved", "remote", ev.Remote)
 	p.direct(s)
 }
 

@@ -140,7 +140,7 @@ func (s *sa) probe() {
 		s.retransmit()
 		return
 	}
-	s.enqueue(task{kind: taskProbe})
+	s.enqueue(task{kind: taskProbe, urgent: urgentTries})
 }
 
 // probe is the event.

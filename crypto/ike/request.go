@@ -43,6 +43,8 @@ type task struct {
 	child *child
 	group Group // for a child: the group that the peer wants, or 0
 	tries int   // of INVALID_KE_PAYLOAD
+
+	urgent int // sends left at the urgent pace
 }
 
 // request is the one request under way.
@@ -52,7 +54,6 @@ type request struct {
 	bytes       []byte
 	first, sent time.Time
 	sends       int
-	urgent      int      // sends left at the urgent pace
 	offer       *offer   // of a child, or nil
 	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
 }

@@ -38,6 +38,7 @@ const (
 	InnerMalformed                        // authentic, but no whole IP packet inside
 	InnerSource                           // inner source outside the peer's traffic selectors (RFC 4301 §5.2)
 	InnerDest                             // inner destination outside ours
+	ReceiveFull                           // the kernel dropped it: the socket's receive buffer was full
 	Truncated                             // a receive that did not fit the buffer
 	TUNDown                               // the TUN device is down or gone
 	TUNRefused                            // the TUN refused the packet
@@ -57,7 +58,7 @@ var names = [Count]string{
 	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
 	Runt: "runt", UnknownSPI: "unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
-	InnerSource: "inner_source", InnerDest: "inner_destination", Truncated: "truncated", TUNDown: "tun_down",
+	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",
 	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",
 }
 

@@ -222,6 +222,14 @@ var dropCases = []struct {
 	{"truncated", func(g *gate, s *site) {
 		s.socket.arriveFrom(arrival{err: udp.ErrTruncated})
 	}, ofTunnel(drop.Truncated, 1)},
+	{"receive buffer full", func(g *gate, s *site) {
+		s.socket.overflow = 5
+		g.settle()
+		// Looked at once a second, and before the socket goes.
+		if err := g.lane.SetSocket(s.Tunnel, nil, netip.AddrPort{}, netip.AddrPort{}); err != nil {
+			g.t.Fatal(err)
+		}
+	}, ofTunnel(drop.ReceiveFull, 5)},
 	{"control busy, listener", func(g *gate, s *site) {
 		message := append(make([]byte, nonESPMarkLen), bytesOf(40, 1)...)
 		l := listener(g)

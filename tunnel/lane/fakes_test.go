@@ -150,11 +150,14 @@ type fakeSocket struct {
 	discard       bool
 	send          func(b []byte, size int) (udp.SendResult, error) // instead of taking all
 	closes        int
+	overflow      uint32 // datagrams that the kernel dropped
 }
 
 func newFakeSocket(t testing.TB, local, remote string) *fakeSocket {
 	return &fakeSocket{ready: newReadiness(t), local: netip.MustParseAddrPort(local), remote: netip.MustParseAddrPort(remote)}
 }
+
+func (f *fakeSocket) Drops() uint32 { return f.overflow }
 
 func (f *fakeSocket) FD() int { return f.ready.own }
 

@@ -19,6 +19,10 @@ const (
 
 	movedPause = second / 20 // between two Moved of a tunnel: control needs a moment to follow
 
+	// shortestHint is the length from which a datagram with an unknown SPI is told to
+	// IKE: its answer must never be longer than what asked for it.
+	shortestHint = 40
+
 	keepalive     = 0xff // RFC 3948 §2.3
 	nonESPMarkLen = 4    // RFC 3948 §2.2
 )
@@ -63,7 +67,7 @@ func (l *Lane) receiveFrom(e *endpoint) (more bool) {
 		case err == udp.ErrWouldBlock:
 			more = false
 		case err == udp.ErrTruncated:
-			l.dropIn(e.tunnel, drop.Truncated)
+			l.dropIn(e.tunnel, drop.Truncated, 1)
 		default:
 			if _, ok := err.(udp.AsyncError); ok {
 				// An ICMP error or the like: anybody can send one, so it is only counted.
@@ -78,7 +82,21 @@ func (l *Lane) receiveFrom(e *endpoint) (more bool) {
 	}
 	l.endRun()
 	l.flushIn()
+	if l.now-e.countedAt >= second {
+		l.countOverflow(e)
+	}
 	return more
+}
+
+// countOverflow counts what the kernel dropped since the last look because the
+// socket's receive buffer was full.
+func (l *Lane) countOverflow(e *endpoint) {
+	e.countedAt = l.now
+	total := e.socket.Drops()
+	if n := total - e.overflow; n > 0 {
+		l.dropIn(e.tunnel, drop.ReceiveFull, int(n))
+	}
+	e.overflow = total
 }
 
 // receiveFailed notes an error that nothing is known to cause. It may come again at
@@ -97,7 +115,7 @@ func (l *Lane) receiveFailed(e *endpoint, err error) {
 func (l *Lane) batch(e *endpoint, d *udp.Datagrams) {
 	if len(d.Bytes) == 0 {
 		l.counters.UDPReceive.add(0, 1)
-		l.dropIn(e.tunnel, drop.Runt)
+		l.dropIn(e.tunnel, drop.Runt, 1)
 		return
 	}
 	rest, packets := d.Bytes, 0
@@ -118,10 +136,10 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 	}
 	in := l.lookup(spi)
 	if in == nil {
-		l.dropIn(e.tunnel, drop.UnknownSPI)
+		l.dropIn(e.tunnel, drop.UnknownSPI, 1)
 		// A hint only: IKE messages must find room beside a flood of such. An event
 		// is not even made for nothing, since that allocates.
-		if len(l.strangers) < cap(l.strangers)/2 {
+		if len(b) >= shortestHint && len(l.strangers) < cap(l.strangers)/2 {
 			local, remote := ends(e, d)
 			l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
 		}
@@ -129,7 +147,7 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 	}
 	packet, next, err := in.ESP.Open(b)
 	if err != nil {
-		l.dropIn(in.Tunnel, openFailure(err))
+		l.dropIn(in.Tunnel, openFailure(err), 1)
 		return
 	}
 	if l.run.in != in {
@@ -279,7 +297,7 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		return
 	}
 	if len(b) <= nonESPMarkLen || !bytes.HasPrefix(b, nonESPMarker[:]) {
-		l.dropIn(e.tunnel, drop.Runt)
+		l.dropIn(e.tunnel, drop.Runt, 1)
 		return
 	}
 	inbox, tell := l.events, l.tell
@@ -287,12 +305,12 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		inbox, tell = l.strangers, l.tellStranger
 	}
 	if len(inbox) == cap(inbox) { // before a copy is made for nothing
-		l.dropIn(e.tunnel, drop.ControlBusy)
+		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 		return
 	}
 	local, remote := ends(e, d)
 	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])}) {
-		l.dropIn(e.tunnel, drop.ControlBusy)
+		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 	}
 }
 
@@ -305,11 +323,11 @@ func ends(e *endpoint, d *udp.Datagrams) (local, remote netip.AddrPort) {
 	return local, d.From
 }
 
-func (l *Lane) dropIn(t *Tunnel, r drop.Reason) {
+func (l *Lane) dropIn(t *Tunnel, r drop.Reason, packets int) {
 	if t != nil {
-		t.Counters.Drops.Add(r, 1)
+		t.Counters.Drops.Add(r, packets)
 	} else {
-		l.counters.Drops.Add(r, 1)
+		l.counters.Drops.Add(r, packets)
 	}
 }
 

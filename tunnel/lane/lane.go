@@ -29,10 +29,10 @@ type Config struct {
 type Routes = bart.Table[*Tunnel]
 
 const (
-	receiveBuffer = 2 * recvLen
-	recvLen       = 64 << 10 // what one UDP_GRO receive may return
-	recvCalls     = 64       // receives per socket and turn, if it has no UDP_GRO
-	tunReads      = 16       // superpackets read per turn, before the sockets are looked at again
+	receiveBuffer = 6 * recvLen // what one tunnel may have of a turn: a burst of the peer, and half again
+	recvLen       = 64 << 10    // what one UDP_GRO receive may return
+	recvCalls     = 64          // receives per socket and turn, if it has no UDP_GRO
+	tunReads      = 16          // superpackets read per turn, before the sockets are looked at again
 )
 
 // Lane moves packets. Do, Stop, Events, Strangers and Counters may be called by any
@@ -68,7 +68,7 @@ type Lane struct {
 	big, small pool
 	open       []*Tunnel // tunnels whose train has something to send
 	held       []*Tunnel // tunnels that are blocked and hold a train, oldest first
-	trains     []*udp.Train
+	trains     []*train
 	trainsMade int
 	headers    offload.Headers
 

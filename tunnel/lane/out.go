@@ -147,8 +147,9 @@ func (l *Lane) serve() {
 		l.queue.Used(class, used)
 		if verdict != forward {
 			l.queue.Pop(class)
-			if t := s.tunnel; t.train != nil && t.train.Count() == 0 {
-				l.giveTrain(t) // taken for nothing
+			if t := s.tunnel; t.train != nil && t.train.udp.Count() == 0 {
+				l.giveTrain(t.train) // taken for nothing
+				t.train = nil
 			}
 			l.dropRest(s, verdict)
 		} else if s.seg.Remaining() == 0 {
@@ -158,8 +159,8 @@ func (l *Lane) serve() {
 	}
 }
 
-// seal cuts and seals segments of s into its tunnel's train, sending full trains,
-// until allowance bytes are used, the tunnel is blocked, or s is spent. A verdict
+// seal cuts and seals segments of s into its tunnel's trains, sending them when burst
+// are full, until allowance bytes are used, the tunnel is blocked, or s is spent. A verdict
 // other than forward says why the rest cannot be sent.
 func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 	t := s.tunnel
@@ -174,12 +175,14 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 			return used, drop.QueueFull
 		}
 		size := esp.SealedLen(s.seg.SegmentLen())
-		dst := t.train.Reserve(size)
+		dst := t.train.udp.Reserve(size)
 		if dst == nil {
-			if t.train.Count() == 0 {
+			if t.train.udp.Count() == 0 {
 				return used, drop.TooBig
 			}
-			if !l.flush(t) {
+			t.full = append(t.full, t.train)
+			t.train = nil
+			if len(t.full) == burst && !l.flush(t) {
 				return used, forward
 			}
 			continue
@@ -192,8 +195,8 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 			t.Counters.Drops.Add(drop.Exhausted, 1) // segment, which s has no more
 			return used, drop.Exhausted
 		}
-		t.train.Commit(size)
-		t.carries += len(segment)
+		t.train.udp.Commit(size)
+		t.train.inner += len(segment)
 		used += len(segment)
 		if !t.open {
 			t.open = true
@@ -214,9 +217,7 @@ func (l *Lane) startTrain(t *Tunnel) bool {
 	if t.train = l.takeTrain(); t.train != nil || len(l.held) == 0 {
 		return t.train != nil
 	}
-	loser := l.held[0]
-	loser.Counters.Drops.Add(drop.QueueFull, loser.train.Count())
-	l.emptied(loser)
+	l.discard(l.held[0], drop.QueueFull)
 	t.train = l.takeTrain()
 	return true
 }
@@ -228,19 +229,53 @@ func (l *Lane) flushAll() {
 	}
 }
 
-// flush sends t's train. It returns false if t is now blocked and keeps it.
+// flush sends t's trains. It returns false if t is now blocked and keeps some.
 func (l *Lane) flush(t *Tunnel) bool {
 	if t.open {
 		t.open = false
 		l.open = remove(l.open, t)
 	}
 	if t.socket == nil {
-		t.Counters.Drops.Add(drop.NoSocket, t.train.Count())
-		l.emptied(t)
+		l.discard(t, drop.NoSocket)
 		return true
 	}
-	count, size := t.train.Count(), t.train.Size()
-	res, err := t.socket.socket.Send(t.train.Bytes(), size)
+	for len(t.full) > 0 {
+		if !l.send(t, t.full[0]) {
+			return false
+		}
+		l.giveTrain(t.full[0])
+		t.full = slices.Delete(t.full, 0, 1)
+	}
+	if t.train != nil {
+		if !l.send(t, t.train) {
+			return false
+		}
+		l.giveTrain(t.train)
+		t.train = nil
+	}
+	l.held = remove(l.held, t)
+	return true
+}
+
+// discard drops what t has sealed.
+func (l *Lane) discard(t *Tunnel, r drop.Reason) {
+	if t.train != nil {
+		t.full = append(t.full, t.train)
+		t.train = nil
+	}
+	for _, tr := range t.full {
+		t.Counters.Drops.Add(r, tr.udp.Count())
+		l.giveTrain(tr)
+	}
+	t.full = t.full[:0]
+	l.held = remove(l.held, t)
+}
+
+// send sends one train. It returns false if the tunnel is now blocked: then what is
+// left in the train is to be sent later.
+func (l *Lane) send(t *Tunnel, tr *train) bool {
+	count, size := tr.udp.Count(), tr.udp.Size()
+	res, err := t.socket.socket.Send(tr.udp.Bytes(), size)
 	if res.Fallback {
 		t.Counters.SegmentFallbacks.Add(1)
 	}
@@ -254,19 +289,18 @@ func (l *Lane) flush(t *Tunnel) bool {
 	}
 	if res.Sent > 0 {
 		sent = done - res.Lost
-		l.sent(t, res.Sent, sent, t.carries*sent/count)
+		l.sent(t, res.Sent, sent, tr.inner*sent/count)
 	}
 	if done > sent {
 		t.Counters.Drops.Add(sendFailure(err), done-sent)
 		l.sendFailed(t, err)
 	}
 	if blocked {
-		t.carries -= t.carries * done / count
-		t.train.Discard(res.Done)
+		tr.inner -= tr.inner * done / count
+		tr.udp.Discard(res.Done)
 		l.block(t)
 		return false
 	}
-	l.emptied(t)
 	return true
 }
 
@@ -287,12 +321,6 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	}
 }
 
-// emptied takes t's train back after its datagrams were sent or dropped.
-func (l *Lane) emptied(t *Tunnel) {
-	l.held = remove(l.held, t)
-	l.giveTrain(t)
-}
-
 func (l *Lane) block(t *Tunnel) {
 	t.Counters.SendBlocked.Add(1)
 	l.queue.Block(t.class)
@@ -307,7 +335,7 @@ func (l *Lane) unblock(t *Tunnel) {
 	if t.socket != nil {
 		l.wantWritable(t.socket, false)
 	}
-	if t.train != nil && t.train.Count() > 0 && !l.flush(t) {
+	if !l.flush(t) {
 		return
 	}
 	l.queue.Unblock(t.class)

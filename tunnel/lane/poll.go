@@ -16,6 +16,7 @@ type Socket interface {
 	FD() int
 	Recv(buf []byte, d *udp.Datagrams) error
 	Send(b []byte, size int) (udp.SendResult, error)
+	Drops() uint32
 	Close() error
 }
 
@@ -28,15 +29,17 @@ type TUN interface {
 
 // endpoint is a socket in the lane's epoll.
 type endpoint struct {
-	socket   Socket
-	tunnel   *Tunnel        // nil: a listener
-	local    netip.AddrPort // of a tunnel's socket
-	remote   netip.AddrPort // likewise
-	slot     int32          // index in Lane.endpoints
-	ready    bool           // in Lane.ready
-	closed   bool
-	failed   bool // an error of receiving was logged
-	writable bool // epoll is asked for EPOLLOUT
+	socket    Socket
+	tunnel    *Tunnel        // nil: a listener
+	local     netip.AddrPort // of a tunnel's socket
+	remote    netip.AddrPort // likewise
+	slot      int32          // index in Lane.endpoints
+	ready     bool           // in Lane.ready
+	closed    bool
+	failed    bool   // an error of receiving was logged
+	writable  bool   // epoll is asked for EPOLLOUT
+	overflow  uint32 // datagrams that the kernel had dropped at the last look
+	countedAt int64  // lane time of it
 }
 
 // Keys of epoll events that are no endpoint.
@@ -75,6 +78,7 @@ func (l *Lane) addEndpoint(e *endpoint) error {
 // removeEndpoint closes a socket; the kernel takes it out of epoll.
 func (l *Lane) removeEndpoint(e *endpoint) {
 	e.closed = true
+	l.countOverflow(e)
 	l.endpoints[e.slot] = nil
 	l.freeEndpoints = append(l.freeEndpoints, e.slot)
 	e.socket.Close()

@@ -11,6 +11,11 @@ const (
 	smallSlot = 2048
 	smallMax  = smallSlot - 64 // longest read that fits with its trailer
 	maxTrains = 64             // beyond, the longest blocked tunnel loses what it has sealed
+
+	// burst is how many full trains of a tunnel are sent in a row. The peer wakes up for
+	// the first and finds the others: fewer wake-ups, and superpackets that reach over
+	// the border of two trains are glued whole.
+	burst = 4
 )
 
 // slot holds one packet read from the TUN, until its last segment is sealed.
@@ -58,8 +63,14 @@ func (l *Lane) release(s *slot) {
 	}
 }
 
+// train is a udp.Train with the inner bytes of what is sealed in it.
+type train struct {
+	udp   *udp.Train
+	inner int
+}
+
 // takeTrain gives an empty train, or nil when all are held by blocked tunnels.
-func (l *Lane) takeTrain() *udp.Train {
+func (l *Lane) takeTrain() *train {
 	if n := len(l.trains); n > 0 {
 		t := l.trains[n-1]
 		l.trains = l.trains[:n-1]
@@ -67,13 +78,13 @@ func (l *Lane) takeTrain() *udp.Train {
 	}
 	if l.trainsMade < maxTrains {
 		l.trainsMade++
-		return udp.NewTrain()
+		return &train{udp: udp.NewTrain()}
 	}
 	return nil
 }
 
-func (l *Lane) giveTrain(t *Tunnel) {
-	t.train.Reset()
-	l.trains = append(l.trains, t.train)
-	t.train, t.carries = nil, 0
+func (l *Lane) giveTrain(t *train) {
+	t.udp.Reset()
+	t.inner = 0
+	l.trains = append(l.trains, t)
 }

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"vpngw/fairness"
-	"vpngw/offload/udp"
 	"vpngw/tunnel/drop"
 )
 
@@ -19,18 +18,21 @@ type Tunnel struct {
 	class    *fairness.Class[*slot]
 	out      *Outbound
 	socket   *endpoint
-	train    *udp.Train // datagrams sealed and not yet sent
-	carries  int        // inner bytes in train
-	open     bool       // in Lane.open: train has something to send
-	failedAt int64      // lane time of the last SocketFailed
-	movedAt  int64      // lane time of the last Moved
+	full     []*train // datagrams sealed and not yet sent, oldest first, and after them
+	train    *train   // the train that is being filled
+	open     bool     // in Lane.open: there is something to send
+	failedAt int64    // lane time of the last SocketFailed
+	movedAt  int64    // lane time of the last Moved
 }
 
 // NewTunnel returns a tunnel without socket and SAs. Its share of the uplink is
 // weight (≥ 1) beside the others'; its packets may wait in limit bytes of memory, at
 // least one superpacket's.
 func NewTunnel(id uint32, name string, weight, limit int) *Tunnel {
-	return &Tunnel{ID: id, Name: name, class: fairness.NewClass[*slot](weight, max(limit, bigSlot))}
+	return &Tunnel{
+		ID: id, Name: name, class: fairness.NewClass[*slot](weight, max(limit, bigSlot)),
+		full: make([]*train, 0, burst+1),
+	}
 }
 
 // Counters are a tunnel's traffic in inner packets and bytes, without ESP. Any

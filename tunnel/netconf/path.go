@@ -31,8 +31,11 @@ func PathTo(peer netip.Addr) (Path, error) {
 		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
 	}
 	p := Path{MTU: link.Attrs().MTU, Link: link.Attrs().Name}
-	if r.MTU > 0 && r.MTU < p.MTU {
-		p.MTU = r.MTU
+	// Of the route as it is configured: what the kernel has learnt beside it comes from
+	// ICMP that anybody can forge.
+	configured, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &netlink.RouteGetOptions{FIBMatch: true})
+	if err == nil && len(configured) > 0 && configured[0].MTU > 0 {
+		p.MTU = min(p.MTU, configured[0].MTU)
 	}
 	if src, ok := netip.AddrFromSlice(r.Src); ok {
 		p.Source = src.Unmap()
