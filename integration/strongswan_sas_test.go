@@ -143,7 +143,8 @@ func (s viciSection) ikeSA() swanSA {
 // tunnelSAs is what `vpngw status --json` says of a tunnel's SAs.
 type tunnelSAs struct {
 	daemon.TunnelStatus
-	IKE *struct {
+	MessagesOut uint64 `json:"ike_messages_out"`
+	IKE         *struct {
 		InitiatorSPI string `json:"initiator_spi"`
 		ResponderSPI string `json:"responder_spi"`
 		Initiator    bool   `json:"initiator"`
