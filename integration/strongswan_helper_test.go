@@ -19,10 +19,11 @@ import (
 // strongSwanPackages are what the tests against strongSwan need, as Debian calls them.
 const strongSwanPackages = "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins"
 
-// Names of strongSwan's connection and of its child.
+// Names of strongSwan's connection, of its child and of its TUN device.
 const (
 	swanConnection = "gw"
 	swanChild      = "net"
+	swanDevice     = "ipsec0"
 )
 
 // needStrongSwan skips a test on a machine without root or strongSwan, unless that is the CI's: there, it fails.
