@@ -131,7 +131,7 @@ func (f *swanTraffic) end() {
 	overflows := f.p.swanOverflows()
 	f.p.t.Logf("drops: vpngw %s, strongSwan's queues %d", daemon.FormatDrops(status(f.p.t, f.p.a).AllDrops()), overflows)
 	// A strongSwan that gets no processor time overflows its queues. That is no loss of vpngw's.
-	if lost := r.Sent - r.Received; lost > 0 && overflows == 0 || lost > r.Sent/20 || r.Duplicates > 0 {
+	if lost := r.Sent - r.Received; uint64(lost) > overflows || lost > r.Sent/20 || r.Duplicates > 0 {
 		f.p.t.Errorf("%d of %d pings lost, %d doubled", lost, r.Sent, r.Duplicates)
 	}
 }

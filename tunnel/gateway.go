@@ -123,6 +123,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 
 func (g *Gateway) setUp() error {
 	var err error
+	g.probeUDP()
 	if err := g.listen(); err != nil {
 		return err
 	}
@@ -160,6 +161,23 @@ func (g *Gateway) setUp() error {
 	g.lane.SetRoutes(routes)
 	g.adviseForwarding()
 	return nil
+}
+
+// probeUDP switches off what the kernel was seen to do wrong with trains of
+// datagrams: some refuse them, and some damage them.
+func (g *Gateway) probeUDP() {
+	o := &g.cfg.Offload
+	support, err := udp.Probe(g.socketOptions())
+	if err != nil {
+		g.log.Warn("UDP offloads are not probed, only what the kernel refuses at run time is switched off", "error", err)
+		return
+	}
+	if !support.Segment && !o.NoUDPSegment || !support.GRO && !o.NoUDPGRO {
+		g.log.Warn("UDP offloads do not all work on this kernel: the tunnels will be slower",
+			"udp_segment", support.Segment, "udp_gro", support.GRO, "why", support.Why)
+	}
+	o.NoUDPSegment = !support.Segment
+	o.NoUDPGRO = !support.GRO
 }
 
 // listen opens the sockets for peers that no tunnel's socket is connected to. IPv6

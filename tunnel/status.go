@@ -32,7 +32,7 @@ type GatewayStatus struct {
 	Present   bool            `json:"interface_present"` // false while the TUN device is being made anew
 	MTU       int             `json:"mtu"`               // of the TUN device, bytes
 	Port      uint16          `json:"port"`
-	Features  map[string]bool `json:"features"` // offloads that the kernel granted on the TUN device
+	Features  map[string]bool `json:"features"` // offloads in use: granted by the kernel and not switched off
 }
 
 // EdgesStatus is how packets crossed the four edges.
@@ -162,13 +162,13 @@ func (g *Gateway) status() Status {
 }
 
 func (g *Gateway) features() map[string]bool {
-	if g.tun == nil {
-		return nil
+	m := map[string]bool{"udp_segment": !g.cfg.Offload.NoUDPSegment, "udp_gro": !g.cfg.Offload.NoUDPGRO}
+	if g.tun != nil {
+		f := g.tun.Features()
+		m["checksum"], m["tso4"], m["tso6"] = f.Checksum, f.TSO4, f.TSO6
+		m["tso_ecn"], m["uso"], m["mangleid"] = f.TSOECN, f.USO, f.MangleID
 	}
-	f := g.tun.Features()
-	return map[string]bool{
-		"checksum": f.Checksum, "tso4": f.TSO4, "tso6": f.TSO6, "tso_ecn": f.TSOECN, "uso": f.USO, "mangleid": f.MangleID,
-	}
+	return m
 }
 
 // drops adds to the lane's own what the kernel dropped before the lane could read it.
