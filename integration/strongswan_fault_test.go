@@ -39,7 +39,7 @@ func TestStrongSwanKilled(t *testing.T) {
 				if c.waits {
 					b.connection = []string{"dpd_delay = 1s"}
 					b.child = []string{"dpd_action = restart"}
-					b.daemon = []string{"retransmit_timeout = 1", "retransmit_base = 1", "retransmit_tries = 1"}
+					b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1", "retransmit_tries = 1"}
 				}
 			}})
 			before := p.settled()
@@ -91,7 +91,7 @@ func (p *swanPair) away(probe lab.Ping) {
 func TestStrongSwanCookie(t *testing.T) {
 	t.Parallel()
 	p := newSwanPair(t, swanOptions{stopped: true, edit: func(_ *daemon.Config, b *swanConfig) {
-		b.daemon = []string{"cookie_threshold = 1", "cookie_threshold_ip = 1"}
+		b.charon = []string{"cookie_threshold = 1", "cookie_threshold_ip = 1"}
 	}})
 	request := p.recordInit()
 	must(t, p.b.start(t.Context()))

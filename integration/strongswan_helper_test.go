@@ -64,11 +64,11 @@ type strongSwan struct {
 type swanConfig struct {
 	local, remote     netip.Addr
 	localID, remoteID string
-	psk               string // empty: raw keys, in the files localKey and remoteKey of dir/pubkey
+	psk               string // empty: raw keys, in the files swanLocalKey and swanRemoteKey
 	ike, esp          string // proposals
 	localTS, remoteTS []netip.Prefix
 	connection, child []string // further lines
-	daemon            []string // further lines for charon, in strongswan.conf
+	charon            []string // further lines for the daemon, in strongswan.conf
 }
 
 // Files of raw public keys.
@@ -99,7 +99,7 @@ const swanPlugins = "random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey constr
 
 // configure writes strongswan.conf and swanctl.conf.
 func (s *strongSwan) configure(c swanConfig) error {
-	daemon := fmt.Sprintf(`charon-systemd {
+	text := fmt.Sprintf(`charon-systemd {
   load = %s
   plugins {
     vici {
@@ -125,8 +125,8 @@ func (s *strongSwan) configure(c swanConfig) error {
 swanctl {
   load = random openssl pem pkcs1 pkcs8 x509 pubkey
 }
-`, swanPlugins, s.socket(), s.path("charon.log"), indented(2, c.daemon))
-	if err := os.WriteFile(s.path("strongswan.conf"), []byte(daemon), 0o600); err != nil {
+`, swanPlugins, s.socket(), s.path("charon.log"), indented(2, c.charon))
+	if err := os.WriteFile(s.path("strongswan.conf"), []byte(text), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(s.path("swanctl.conf"), []byte(c.text()), 0o600)
