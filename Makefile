@@ -6,8 +6,9 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BENCH       ?=
 FUZZTIME    ?= 1m
 
-# What the tests run beside Go: a C compiler for the race detector, namespaces, traffic, second readers.
-TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark
+# What the tests run beside Go: a C compiler for the race detector, namespaces, traffic, second readers, a peer.
+TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark \
+                 charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
 .PHONY: help build demo test bench fuzz check schema test-packages bench-packages clean

@@ -61,6 +61,7 @@ func TestStrongSwanRekey(t *testing.T) {
 					return nil
 				}))
 			}
+			p.waitLeaving()
 			if c.there {
 				p.settled() // under traffic, which by packets would go on rekeying
 			}
@@ -71,6 +72,20 @@ func TestStrongSwanRekey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// waitLeaving waits until vpngw shows that it keeps a replaced child for what is still on its way.
+func (p *swanPair) waitLeaving() {
+	p.t.Helper()
+	must(p.t, lab.Poll(p.t.Context(), 2*time.Second, func() error {
+		children := p.tunnel().Children
+		for _, c := range children {
+			if c.Leaving && !c.Sending {
+				return nil
+			}
+		}
+		return fmt.Errorf("no child is leaving: %+v", children)
+	}))
 }
 
 // rekeyThere has strongSwan rekey the child SA.

@@ -122,37 +122,47 @@ func TestStrongSwanGroupGuess(t *testing.T) {
 	}
 }
 
-// TestStrongSwanNarrowing gives strongSwan selectors inside vpngw's. Both must use the narrower, whoever proposes, and vpngw must
-// drop what is outside them.
+// TestStrongSwanNarrowing gives one end narrower selectors than the other. Both must use the narrower, whoever proposes, and vpngw
+// must drop what is outside them.
 func TestStrongSwanNarrowing(t *testing.T) {
 	t.Parallel()
-	for _, waits := range []bool{false, true} {
-		t.Run(choose(waits, "strongSwan", "vpngw")+" proposes", func(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		waits       bool
+		here, there string // strongSwan's remote_ts and local_ts
+		want        string
+	}{
+		{"strongSwan narrows", false, "10.1.0.2/32", "10.2.0.0/24", "10.1.0.2/32 to 10.2.0.0/24"},
+		{"strongSwan proposes less", true, "10.1.0.2/32", "10.2.0.0/24", "10.1.0.2/32 to 10.2.0.0/24"},
+		{"vpngw narrows", true, "10.1.0.0/16", "10.0.0.0/8", "10.1.0.0/24 to 10.2.0.0/24"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := newSwanPair(t, swanOptions{waits: waits, edit: func(a *daemon.Config, b *swanConfig) {
-				here := a.Tunnels[0].Local[0].Addr().Next().Next() // host A
-				b.remoteTS = []netip.Prefix{netip.PrefixFrom(here, 32)}
-				b.localTS = b.localTS[:1]
+			p := newSwanPair(t, swanOptions{waits: c.waits, edit: func(_ *daemon.Config, b *swanConfig) {
+				b.remoteTS = []netip.Prefix{netip.MustParsePrefix(c.here)}
+				b.localTS = []netip.Prefix{netip.MustParsePrefix(c.there)}
 			}})
 			s := p.settled()
-			if got := sorted(s.Children[0].Local) + " to " + sorted(s.Children[0].Remote); got != "10.1.0.2/32 to 10.2.0.0/24" {
-				t.Errorf("selectors %s", got)
+			if got := sorted(s.Children[0].Local) + " to " + sorted(s.Children[0].Remote); got != c.want {
+				t.Errorf("selectors %s, expected %s", got, c.want)
 			}
 			checkPing(t, p.A.Host, p.B.Host4)
 			checkPing(t, p.B.Host, p.A.Host4)
 			checkStream(t, p.A.Host, p.B.Host, p.B.Host4, 1<<20)
 			checkStream(t, p.B.Host, p.A.Host, p.A.Host4, 1<<20)
-			if drops := p.tunnel().Drops; drops["inner_source"]+drops["source_policy"] > 0 {
-				t.Errorf("drops before there was a reason: %s", daemon.FormatDrops(drops))
+			before := p.tunnel().Drops["source_policy"]
+			// All of IPv6 is outside the selectors, and where they name the host alone, so is its gateway.
+			probes := []lab.Ping{{From: p.A.Host, To: p.B.Host6}}
+			if strings.HasPrefix(c.want, "10.1.0.2/32") {
+				probes = append(probes, lab.Ping{From: p.A.Gateway, To: p.B.Host4})
 			}
-			// The gateway's own address is outside, and so is all of IPv6.
-			for _, outside := range []lab.Ping{{From: p.A.Gateway, To: p.B.Host4}, {From: p.A.Host, To: p.B.Host6}} {
+			for _, outside := range probes {
 				outside.Count, outside.Interval, outside.Wait = 3, 10*time.Millisecond, 100*time.Millisecond
 				if r := ping(t, outside); r.Received > 0 {
 					t.Errorf("%s reached %s: %v", outside.From.Role, outside.To, r)
 				}
 			}
-			waitDrops(t, p.a, 6, "source_policy", "no_route")
+			waitDrops(t, p.a, before+3*uint64(len(probes)), "source_policy")
 		})
 	}
 }
