@@ -136,3 +136,31 @@ func network(t *testing.T, n *lab.Namespace) map[string]string {
 	}
 	return all
 }
+
+// TestFailedStartKeepsClosed: a gateway that cannot set up all of its routes ends with an
+// error, and what it was to protect stays unreachable rather than open.
+func TestFailedStartKeepsClosed(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, pairOptions{leaky: true, stopped: true, before: func(p *pair) {
+		must(t, p.A.Gateway.Sysctl("net.ipv6.conf.all.disable_ipv6", "1"))
+		must(t, p.A.Gateway.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"))
+	}})
+	must(t, p.a.Start())
+	select {
+	case <-p.a.Process.Done():
+	case <-time.After(upTimeout):
+		t.Fatal("a gateway that cannot add its IPv6 routes goes on")
+	}
+	if code := p.a.Process.ExitCode(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	t.Log(p.a.Process.Tail(3))
+	if !strings.Contains(p.a.Process.Tail(10), p.B.Inside6.String()) {
+		t.Error("the error does not name the route")
+	}
+	routes, err := p.A.Gateway.Run(t.Context(), "ip", "route", "show", p.B.Inside4.String())
+	must(t, err)
+	if !strings.Contains(routes, "unreachable") {
+		t.Errorf("the way to %s is %q, want unreachable", p.B.Inside4, routes)
+	}
+}

@@ -164,6 +164,7 @@ func (g *Gateway) up(a ike.Up) {
 	t.lastDown = ""
 	t.behindNAT = a.BehindNAT
 	t.keepalive = time.Now().Add(natKeepalive)
+	g.remind(t.keepalive)
 	g.log.Info("tunnel is up", "tunnel", t.cfg.Name, "remote", a.Remote, "suite", a.Suite, "initiator", a.Initiator, "nat", a.BehindNAT)
 	g.setEndpoint(t, a.Local, a.Remote)
 }
@@ -172,7 +173,11 @@ func (g *Gateway) down(a ike.Down) {
 	t := g.tunnels[a.ID]
 	t.behindNAT = false
 	if t.named() {
-		t.resolveAt = time.Now().Add(resolveTime) // its name may mean another address by now
+		t.resolveAt = time.Now() // its name may mean another address by now
+		if t.peer.IsValid() {
+			t.resolveAt = t.resolveAt.Add(resolveTime)
+		}
+		g.remind(t.resolveAt)
 	}
 	reason := a.Reason.String()
 	if reason == t.lastDown {

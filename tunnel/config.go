@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -64,6 +65,24 @@ type TunnelConfig struct {
 	DPDInterval  time.Duration // of silence, until the peer is probed
 	DPDTimeout   time.Duration // of an unanswered probe, until the peer is down
 }
+
+// String leaves the secrets out.
+func (c Config) String() string { return fmt.Sprintf("gateway %s with %v", c.LocalID, c.Tunnels) }
+
+// GoString leaves the secrets out.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue leaves the secrets out.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// String leaves the secrets out.
+func (t TunnelConfig) String() string { return "tunnel " + t.Name }
+
+// GoString leaves the secrets out.
+func (t TunnelConfig) GoString() string { return t.String() }
+
+// LogValue leaves the secrets out.
+func (t TunnelConfig) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 func (c *Config) withDefaults() {
 	if c.Buffers.Queue == 0 {

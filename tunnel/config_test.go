@@ -1,7 +1,10 @@
 package tunnel
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -42,6 +45,22 @@ func TestNewRefuses(t *testing.T) {
 		c.spoil(&cfg)
 		if _, err := New(cfg, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error that says %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestConfigPrintsNoSecrets(t *testing.T) {
+	c := valid()
+	c.Key = ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes, seed"))
+	secret := string(c.Tunnels[0].PSK)
+	for _, v := range []any{c, &c, c.Tunnels[0], c.Tunnels} {
+		var b bytes.Buffer
+		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "v", v)
+		for _, text := range []string{fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), b.String()} {
+			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprint([]byte(secret))[1:20]) ||
+				strings.Contains(text, "0x73, 0x69") || strings.Contains(text, fmt.Sprint([]byte(c.Key))[1:20]) {
+				t.Errorf("%T prints a secret: %s", v, text)
+			}
 		}
 	}
 }

@@ -30,6 +30,7 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 	t.peer = remote
 	g.step(ike.AddPeer{Peer: peer})
 	g.step(ike.Connect{ID: t.id})
+	g.measure(t)
 	g.adjustMTU()
 }
 
@@ -38,12 +39,10 @@ func (g *Gateway) control(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		// What tunnels caused comes before what strangers did.
-		select {
-		case e := <-g.lane.Events():
-			g.laneEvent(e)
-			continue
-		default:
+		// What tunnels caused comes before what strangers did: as much as is there now, so
+		// that a flood from a peer's address keeps nothing else from its turn.
+		for range len(g.lane.Events()) {
+			g.laneEvent(<-g.lane.Events())
 		}
 		timer.Reset(g.untilDeadline())
 		select {
@@ -81,16 +80,19 @@ func (g *Gateway) untilDeadline() time.Duration {
 	earlier(g.settle)
 	earlier(g.tunRetry)
 	earlier(g.repair)
-	for _, t := range g.tunnels {
-		earlier(t.resolveAt)
-		if t.behindNAT {
-			earlier(t.keepalive)
-		}
-	}
+	earlier(g.nextTunnel)
 	if next.IsZero() {
 		return time.Hour
 	}
 	return max(time.Until(next), 0)
+}
+
+// remind has the tunnels looked at when one of them has something to do; the zero time
+// is never. They may be thousands, and are not searched at each event.
+func (g *Gateway) remind(at time.Time) {
+	if !at.IsZero() && (g.nextTunnel.IsZero() || at.Before(g.nextTunnel)) {
+		g.nextTunnel = at
+	}
 }
 
 func due(t *time.Time, now time.Time) bool {
@@ -115,14 +117,19 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 	if due(&g.repair, now) {
 		g.repairSockets()
 	}
+	if !due(&g.nextTunnel, now) {
+		return
+	}
 	for _, t := range g.tunnels {
 		if due(&t.resolveAt, now) {
 			g.resolve(ctx, t)
 		}
-		if t.behindNAT && due(&t.keepalive, now) {
+		if due(&t.keepalive, now) && t.behindNAT {
 			t.keepalive = now.Add(natKeepalive)
 			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
 		}
+		g.remind(t.resolveAt)
+		g.remind(t.keepalive)
 	}
 }
 
@@ -179,10 +186,15 @@ func (g *Gateway) resolve(ctx context.Context, t *tunnel) {
 func (g *Gateway) peerResolved(r resolution) {
 	t := r.tunnel
 	t.resolving = false
+	t.lookupErr = r.err
 	if r.err != nil {
 		g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err)
 		t.resolveAt = time.Now().Add(resolveTime)
+		g.remind(t.resolveAt)
 		return
+	}
+	if isUp(g.machine.Status(t.id).State) {
+		return // the peer came to us meanwhile; the next Down asks again
 	}
 	if remote := netip.AddrPortFrom(r.addr, t.cfg.PeerPort); remote != t.peer {
 		g.log.Info("peer's address is resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "remote", remote)

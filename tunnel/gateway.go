@@ -39,13 +39,15 @@ type Gateway struct {
 	changed  chan struct{}
 	stopped  chan struct{} // closed when Run returns
 
-	mtu       int    // of the TUN device
-	ringDrops uint64 // of TUN devices that are gone
-	started   time.Time
-	settle    time.Time // when to look at the network after a change; zero: nothing changed
-	looked    time.Time // when that was done last
-	tunRetry  time.Time // when to try again to make the TUN device; zero: it stands
-	repair    time.Time // when to look again at tunnels without a socket; zero: none is missing
+	mtu        int    // of the TUN device
+	ringDrops  uint64 // of TUN devices that are gone
+	ringSeen   uint64 // of the one that stands, at the last look
+	started    time.Time
+	settle     time.Time // when to look at the network after a change; zero: nothing changed
+	looked     time.Time // when that was done last
+	tunRetry   time.Time // when to try again to make the TUN device; zero: it stands
+	nextTunnel time.Time // when a tunnel has something to do; see remind
+	repair     time.Time // when to look again at tunnels without a socket; zero: none is missing
 }
 
 // Timing of what is not IKE.
@@ -97,7 +99,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 	g.started = time.Now()
 	defer close(g.stopped)
-	defer func() { err = errors.Join(err, g.tearDown()) }()
+	defer func() { err = errors.Join(err, g.tearDown(err != nil)) }()
 	if err := g.setUp(); err != nil {
 		return err
 	}
@@ -127,6 +129,7 @@ func (g *Gateway) setUp() error {
 	if err := g.listen(); err != nil {
 		return err
 	}
+	g.measureAll()
 	if err := g.openTUN(); err != nil {
 		return err
 	}
@@ -238,18 +241,23 @@ func (g *Gateway) adviseForwarding() {
 	}
 }
 
-// tearDown removes what setUp made, as far as it came.
-func (g *Gateway) tearDown() error {
+// tearDown removes what setUp made, as far as it came. After a failure the unreachable
+// routes stay, as they do after a kill: somebody wanted these tunnels, and what was for
+// them must not leave in clear. The other routes go with the device.
+func (g *Gateway) tearDown(failed bool) error {
 	var errs []error
-	if g.net.Link != 0 {
+	switch {
+	case g.net.Link == 0:
+	case failed:
+		g.log.Warn("unreachable routes keep the remote subnets closed; the next run takes them over")
+	default:
 		errs = append(errs, g.net.Remove())
 	}
 	if g.lane != nil {
-		g.lane.Close() // the listeners too
-	} else {
-		for _, s := range g.listener {
-			s.Close()
-		}
+		g.lane.Close()
+	}
+	for _, s := range g.listener {
+		s.Close() // again, where the lane had it
 	}
 	if g.tun != nil {
 		errs = append(errs, g.tun.Close())

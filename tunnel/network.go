@@ -22,6 +22,7 @@ func (g *Gateway) setEndpoint(t *tunnel, local, remote netip.AddrPort) {
 	}
 	t.local, t.remote, t.pinned = local, remote, pinned
 	g.openSocket(t)
+	g.measure(t)
 	g.adjustMTU()
 }
 
@@ -101,15 +102,19 @@ func (g *Gateway) networkChanged() {
 	if g.tun != nil {
 		if err := g.net.Ensure(); err != nil {
 			g.log.Warn("routes are not complete", "interface", g.cfg.Interface, "error", err)
+			g.settle = time.Now().Add(lookInterval)
 		}
 	}
 	g.repairSockets()
+	g.measureAll()
 	g.adjustMTU()
 }
 
 // remakeTUN replaces a TUN device that is gone.
 func (g *Gateway) remakeTUN() {
 	if g.tun != nil {
+		g.countRing()
+		g.ringDrops, g.ringSeen = g.ringDrops+g.ringSeen, 0
 		g.tun.Close() // the lane has let go of it
 		g.tun = nil
 	}
@@ -127,6 +132,27 @@ func (g *Gateway) remakeTUN() {
 	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
 }
 
+// measure asks the kernel for the path to t's peer.
+func (g *Gateway) measure(t *tunnel) {
+	t.inner = 0
+	remote := t.remote
+	if !remote.IsValid() {
+		remote = t.peer
+	}
+	if !remote.IsValid() {
+		return
+	}
+	if path, err := netconf.PathTo(remote.Addr()); err == nil {
+		t.inner = mtu.Inner(path.MTU, remote.Addr())
+	}
+}
+
+func (g *Gateway) measureAll() {
+	for _, t := range g.tunnels {
+		g.measure(t)
+	}
+}
+
 // wantMTU is the MTU of the TUN device: the longest packet that crosses the path to
 // every peer whose address is known in one datagram.
 func (g *Gateway) wantMTU() int {
@@ -135,19 +161,8 @@ func (g *Gateway) wantMTU() int {
 	}
 	least := 0
 	for _, t := range g.tunnels {
-		remote := t.remote
-		if !remote.IsValid() {
-			remote = t.peer
-		}
-		if !remote.IsValid() {
-			continue
-		}
-		path, err := netconf.PathTo(remote.Addr())
-		if err != nil {
-			continue
-		}
-		if inner := mtu.Inner(path.MTU, remote.Addr()); least == 0 || inner < least {
-			least = inner
+		if t.inner != 0 && (least == 0 || t.inner < least) {
+			least = t.inner
 		}
 	}
 	if least == 0 {

@@ -19,12 +19,14 @@ type tunnel struct {
 	// Where its ESP goes, as IKE says, and the socket for it.
 	local, remote netip.AddrPort // remote is zero until the peer is up
 	source        netip.Addr     // source address of the socket; the zero value: there is no socket
+	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 
 	behindNAT bool
 	keepalive time.Time // when the next one is due
 	resolving bool
 	resolveAt time.Time // when to resolve the host name again; zero: not needed
+	lookupErr error     // of the last try to resolve it
 	lastDown  string    // reason logged last, so that retries do not fill the log
 }
 

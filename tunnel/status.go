@@ -174,11 +174,16 @@ func (g *Gateway) features() map[string]bool {
 // drops adds to the lane's own what the kernel dropped before the lane could read it.
 func (g *Gateway) drops() map[string]uint64 {
 	m := g.lane.Counters().Drops.Map()
-	m[drop.TUNRingFull] = g.ringDrops
-	if g.tun != nil {
-		m[drop.TUNRingFull] += netconf.TxDropped(g.tun.Index())
-	}
+	g.countRing()
+	m[drop.TUNRingFull] = g.ringDrops + g.ringSeen
 	return m
+}
+
+// countRing reads the TUN device's own count, which goes with the device.
+func (g *Gateway) countRing() {
+	if g.tun != nil {
+		g.ringSeen = max(g.ringSeen, netconf.TxDropped(g.tun.Index()))
+	}
 }
 
 func edgeStatus(e *lane.Edge) EdgeStatus {
@@ -215,7 +220,10 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 	if t.source.IsValid() {
 		s.LocalAddress = t.source.String()
 	}
-	up := p.State == ike.StateUp || p.State == ike.StateRekeying
+	up := isUp(p.State)
+	if !up && s.Reason == "" && t.lookupErr != nil {
+		s.Reason = "address is not resolved: " + t.lookupErr.Error()
+	}
 	if up {
 		s.Age = now.Sub(p.Established).Seconds()
 		s.IKE = &IKEStatus{
@@ -237,6 +245,8 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 	s.Flowing, s.Flow = flow(up, s.LastIn, s.LastOut, c)
 	return s
 }
+
+func isUp(s ike.State) bool { return s == ike.StateUp || s == ike.StateRekeying }
 
 // flow says whether packets get through, which is more than that keys are agreed.
 func flow(up bool, in, out float64, c *lane.Counters) (bool, string) {

@@ -53,6 +53,8 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 		s.reject(refused.count, d, refused.detail)
 		s.respond(message.ExchangeIKEAuth, append(out, &message.Notify{Type: refused.notify, Data: refused.data}))
 		s.why = Reason{refused.reason(), refused.detail}
+		p.reason = s.why
+		p.log.Info("child refused", "remote", s.remote, "reason", s.why)
 		s.m.timers.set(&s.childless, s.m.now.Add(childlessTime))
 		if contact {
 			s.replaceOlder()

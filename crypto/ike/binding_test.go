@@ -243,6 +243,24 @@ func TestUnknownSPIProbes(t *testing.T) {
 	}
 }
 
+// TestUnknownSPIKeepsBackOff: hints, which anybody can forge, start an attempt with a
+// peer that refuses us no more often than once in hintPause.
+func TestUnknownSPIKeepsBackOff(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := pair(w, func(a, b *Peer) { b.Auth.PSK = []byte("not what the other end has") })
+	a.connect()
+	w.run(30 * time.Second) // the back-off is long by now
+	before := a.sentIKE
+	for range 100 {
+		a.step(UnknownSPI{Local: a.addr, Remote: b.addr, SPI: 0x1234567})
+		w.run(100 * time.Millisecond)
+	}
+	attempts := (a.sentIKE - before - 10) / 2 // INIT and AUTH each; a notify a second
+	if attempts < 1 || attempts > 4 {
+		t.Errorf("%d attempts in 10 s of hints", attempts)
+	}
+}
+
 // initiatorSPI reads a header.
 func (n *node) initiatorSPI(b []byte) uint64 {
 	h, err := message.ParseHeader(b)

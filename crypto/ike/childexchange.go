@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdh"
 	"fmt"
 	"slices"
@@ -60,6 +61,14 @@ func lower(a, b []byte) []byte {
 	return bytes.Clone(b)
 }
 
+// childPayloads are what an exchange that makes a child must have, either way.
+func childPayloads(ps []message.Payload) (*message.SA, *message.TSi, *message.TSr, error) {
+	sa, errSA := message.One[*message.SA](ps)
+	tsi, errI := message.One[*message.TSi](ps)
+	tsr, errR := message.One[*message.TSr](ps)
+	return sa, tsi, tsr, cmp.Or(errSA, errI, errR)
+}
+
 // buildChild answers a request for a child: the child, its keys inbound and outbound,
 // and the payloads of the answer; or why not.
 func (s *sa) buildChild(ps []message.Payload, ni, nr []byte, ke exchangeKE) (
@@ -69,15 +78,7 @@ func (s *sa) buildChild(ps []message.Payload, ni, nr []byte, ke exchangeKE) (
 		return &refusal{message.NotifyInvalidSyntax, nil, RejectSyntax, err.Error()}
 	}
 	p := s.peer
-	saP, err := message.One[*message.SA](ps)
-	if err != nil {
-		return nil, nil, nil, nil, syntax(err)
-	}
-	tsi, err := message.One[*message.TSi](ps)
-	if err != nil {
-		return nil, nil, nil, nil, syntax(err)
-	}
-	tsr, err := message.One[*message.TSr](ps)
+	saP, tsi, tsr, err := childPayloads(ps)
 	if err != nil {
 		return nil, nil, nil, nil, syntax(err)
 	}
@@ -153,15 +154,7 @@ func (s *sa) acceptChild(o *offer, nr []byte, ps []message.Payload) (c *child, i
 	bad := func(format string, args ...any) (*child, []byte, []byte, Reason) {
 		return nil, nil, nil, Reason{ReasonInvalidSyntax, "answer of " + p.RemoteID.String() + ": " + fmt.Sprintf(format, args...)}
 	}
-	saP, err := message.One[*message.SA](ps)
-	if err != nil {
-		return bad("%v", err)
-	}
-	tsi, err := message.One[*message.TSi](ps)
-	if err != nil {
-		return bad("%v", err)
-	}
-	tsr, err := message.One[*message.TSr](ps)
+	saP, tsi, tsr, err := childPayloads(ps)
 	if err != nil {
 		return bad("%v", err)
 	}

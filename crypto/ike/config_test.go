@@ -187,3 +187,15 @@ func TestTimers(t *testing.T) {
 		}
 	})
 }
+
+// TestLongIdentityIsNotPrinted: whoever finishes IKE_SA_INIT chooses what is logged of
+// its identity.
+func TestLongIdentityIsNotPrinted(t *testing.T) {
+	for _, kind := range []IDType{IDIPv4, IDFQDN, IDEmail, IDIPv6, 9, 11, 255} {
+		for _, n := range []int{0, 1, maxIdentity, maxIdentity + 1, 65535} {
+			if s := (Identity{kind, strings.Repeat("\x00", n)}).String(); len(s) > 4*maxIdentity+16 {
+				t.Errorf("type %d, %d bytes: %d bytes are printed", kind, n, len(s))
+			}
+		}
+	}
+}

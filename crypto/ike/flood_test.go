@@ -132,21 +132,75 @@ func TestShortRequestNeedsCookie(t *testing.T) {
 	}
 }
 
-// TestHalfOpenPerAddress lets one address have three.
+// TestHalfOpenPerAddress lets one address have three, and three more with a cookie:
+// somebody who pretends to be there cannot shut out who is.
 func TestHalfOpenPerAddress(t *testing.T) {
 	st := hold(t, message.ExchangeIKESAInit, false, false)
+	m := st.b.m
+	var reply []byte
+	st.w.filter = func(p *packet) bool { reply = p.ike; return false }
+	from := netip.MustParseAddrPort("203.0.113.5:4500")
 	for i := range 10 {
 		raw := bytes.Clone(st.held)
 		binary.BigEndian.PutUint64(raw, uint64(i+1))
 		for range 3 { // retransmissions do not count
-			st.b.step(Datagram{Local: st.b.addr, Remote: netip.AddrPortFrom(netip.MustParseAddr("203.0.113.5"), uint16(1000+i)), Bytes: raw})
+			st.b.step(Datagram{Local: st.b.addr, Remote: netip.AddrPortFrom(from.Addr(), uint16(1000+i)), Bytes: raw})
 		}
 	}
-	if n := st.b.m.halfOpen.open; n != 3 {
-		t.Errorf("%d half-open, want 3", n)
+	if n := m.halfOpen.open; n != 3 {
+		t.Errorf("%d half-open without cookies, want 3", n)
 	}
-	if n := st.b.m.strangers.Rejected[RejectHalfOpenAddr]; n != 21 {
-		t.Errorf("%d rejected, want 21", n)
+	if n := m.strangers.Rejected[RejectCookie]; n != 21 {
+		t.Errorf("%d cookies demanded, want 21", n)
+	}
+	for i := range 10 {
+		msg, err := message.Parse(st.held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg.InitiatorSPI = message.SPI(100 + i)
+		raw, _ := message.Marshal(msg)
+		reply = nil
+		st.b.step(Datagram{Local: st.b.addr, Remote: from, Bytes: raw})
+		answer, err := message.Parse(reply)
+		if err != nil {
+			continue // no answer
+		}
+		n := message.FindNotify(answer.Payloads, message.NotifyCookie)
+		if n == nil {
+			t.Fatal("no cookie is demanded")
+		}
+		msg.Payloads = append([]message.Payload{n}, msg.Payloads...)
+		raw, _ = message.Marshal(msg)
+		st.b.step(Datagram{Local: st.b.addr, Remote: from, Bytes: raw})
+	}
+	if n := m.halfOpen.open; n != 6 {
+		t.Errorf("%d half-open with cookies, want 6", n)
+	}
+	if n := m.strangers.Rejected[RejectHalfOpenAddr]; n != 7 {
+		t.Errorf("%d rejected, want 7", n)
+	}
+}
+
+// TestHintsAreBounded gives each address one hint a second, and no more than so many
+// addresses.
+func TestHintsAreBounded(t *testing.T) {
+	var l hintLimiter
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	for second := range 3 {
+		allowed := 0
+		for range 2 {
+			for i := range 2 * maxHinted {
+				if l.allow(now, addr(i+second)) {
+					allowed++
+				}
+			}
+		}
+		if allowed != maxHinted || len(l.told) != maxHinted {
+			t.Errorf("second %d: %d hints, %d addresses remembered; want %d", second, allowed, len(l.told), maxHinted)
+		}
+		now = now.Add(complainGap)
 	}
 }
 

@@ -24,7 +24,8 @@ type Identity struct {
 	Data string // as on the wire: text, or 4 or 16 address bytes
 }
 
-// maxIdentity bounds what is accepted from the wire.
+// maxIdentity bounds an identity that a tunnel can have, and so what is printed of one
+// from the wire: a stranger's may have 64 KiB.
 const maxIdentity = 255
 
 // ParseIdentity reads "192.0.2.1" or "2001:db8::1" as an address, "a@b" as e-mail,
@@ -54,8 +55,12 @@ func ParseIdentity(s string) (Identity, error) {
 	return Identity{IDFQDN, s}, nil
 }
 
-// String gives what ParseIdentity reads, with anything unprintable escaped.
+// String gives what ParseIdentity reads, with anything unprintable escaped, and of what
+// is too long only the length.
 func (id Identity) String() string {
+	if len(id.Data) > maxIdentity {
+		return fmt.Sprintf("an identity of type %d with %d bytes", id.Type, len(id.Data))
+	}
 	switch id.Type {
 	case 0:
 		return "(none)"

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -125,6 +126,14 @@ func (s *sa) initResponse(d Datagram, msg *message.Message) {
 	}
 }
 
+// initPayloads are what IKE_SA_INIT must have, either way.
+func initPayloads(ps []message.Payload) (*message.SA, *message.KE, *message.Nonce, error) {
+	sa, errSA := message.One[*message.SA](ps)
+	ke, errKE := message.One[*message.KE](ps)
+	nonce, errNonce := message.One[*message.Nonce](ps)
+	return sa, ke, nonce, cmp.Or(errSA, errKE, errNonce)
+}
+
 func (s *sa) takeCookie(d Datagram, n *message.Notify) {
 	hs := s.hs
 	if len(n.Data) == 0 || len(n.Data) > maxCookie || hs.cookies == maxCookies || bytes.Equal(n.Data, hs.cookie) {
@@ -189,15 +198,7 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	if msg.ResponderSPI == 0 {
 		return fmt.Errorf("responder SPI is zero")
 	}
-	saP, err := message.One[*message.SA](ps)
-	if err != nil {
-		return err
-	}
-	ke, err := message.One[*message.KE](ps)
-	if err != nil {
-		return err
-	}
-	nonce, err := message.One[*message.Nonce](ps)
+	saP, ke, nonce, err := initPayloads(ps)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,11 @@ import (
 // Diffie-Hellman before a cookie where many are half-open.
 func (m *Machine) initRequest(d Datagram, h message.Header) {
 	m.strangers.MessagesIn++
+	if !h.Flags.Initiator() || h.InitiatorSPI == 0 || h.ResponderSPI != 0 || h.MessageID != 0 || len(d.Bytes) > maxInit {
+		m.reject(&m.strangers, RejectMalformed, d.Remote,
+			fmt.Sprintf("IKE_SA_INIT request of %d bytes with SPIs %v and %v, id %d", len(d.Bytes), h.InitiatorSPI, h.ResponderSPI, h.MessageID))
+		return
+	}
 	key := initKey(d.Remote, d.Bytes)
 	if s := m.halfOpen.byInit[key]; s != nil {
 		if s.state == saHalfOpen {
@@ -22,17 +27,12 @@ func (m *Machine) initRequest(d Datagram, h message.Header) {
 		}
 		return
 	}
-	if !h.Flags.Initiator() || h.InitiatorSPI == 0 || h.ResponderSPI != 0 || h.MessageID != 0 || len(d.Bytes) > maxInit {
-		m.reject(&m.strangers, RejectMalformed, d.Remote,
-			fmt.Sprintf("IKE_SA_INIT request of %d bytes with SPIs %v and %v, id %d", len(d.Bytes), h.InitiatorSPI, h.ResponderSPI, h.MessageID))
-		return
-	}
 	if len(m.peers) == 0 {
 		m.reject(&m.strangers, RejectProposal, d.Remote, "no peer is configured")
 		return
 	}
 	t := &m.halfOpen
-	if t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr {
+	if t.perAddr[holder(d.Remote.Addr())] >= 2*t.limits.HalfOpenPerAddr {
 		m.reject(&m.strangers, RejectHalfOpenAddr, d.Remote, "too many half-open SAs of this address")
 		return
 	}
@@ -90,15 +90,7 @@ func (m *Machine) answerStranger(d Datagram, h message.Header, x message.Exchang
 // acceptStranger makes a half-open SA and answers.
 func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte) error {
 	ps := msg.Payloads
-	saP, err := message.One[*message.SA](ps)
-	if err != nil {
-		return err
-	}
-	ke, err := message.One[*message.KE](ps)
-	if err != nil {
-		return err
-	}
-	nonce, err := message.One[*message.Nonce](ps)
+	saP, ke, nonce, err := initPayloads(ps)
 	if err != nil {
 		return err
 	}
@@ -106,7 +98,9 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	if err != nil {
 		return err
 	}
-	crowded := m.halfOpen.open >= m.halfOpen.limits.CookieFrom
+	// Who only pretends to be at an address is not to take the places of who is there.
+	t := &m.halfOpen
+	crowded := t.open >= t.limits.CookieFrom || t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr
 	if crowded || initAnswerLen(answer, chosen.group) > len(d.Bytes) {
 		if err := m.demandCookie(d, msg, nonce.Data); err != nil {
 			return err

@@ -26,7 +26,7 @@ type Config struct {
 // Limits bound what strangers can make the machine hold. Zero fields take the default.
 type Limits struct {
 	HalfOpen        int           // SAs not yet authenticated as responder, in all; 1024
-	HalfOpenPerAddr int           // of these from one address; 3
+	HalfOpenPerAddr int           // of these from one address without a cookie, and as many again with one; 3
 	CookieFrom      int           // half-open SAs from which on a cookie is demanded; 30
 	HalfOpenLife    time.Duration // 10 s
 }

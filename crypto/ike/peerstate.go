@@ -38,6 +38,7 @@ type peer struct {
 
 	failures  int // refusals in a row
 	reconnect timer
+	lastHint  time.Time // that started an attempt
 	counters  Counters
 }
 

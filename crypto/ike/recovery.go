@@ -14,33 +14,25 @@ const (
 	suspectTime = 600 * time.Millisecond // without an answer, until a new SA is tried beside the old one
 	hintPause   = 5 * time.Second        // between two hints that are believed so far
 	youngTime   = 2 * time.Second        // an SA this new is hinted at only by messages that crossed
-	complainGap = time.Second            // between two hints to one address
-	maxHinted   = 256                    // addresses remembered for that
+	complainGap = time.Second            // in which one address gets one hint
+	maxHinted   = 256                    // addresses that get one in it
 )
 
-// hintLimiter bounds the unprotected messages that we send of our own accord.
+// hintLimiter bounds the unprotected messages that we send of our own accord. It
+// forgets all at once, so that a flood from many addresses costs no search.
 type hintLimiter struct {
-	last map[netip.Addr]time.Time
+	told  map[netip.Addr]struct{}
+	since time.Time
 }
 
 func (l *hintLimiter) allow(now time.Time, to netip.Addr) bool {
-	if at, ok := l.last[to]; ok && now.Sub(at) < complainGap {
+	if l.told == nil || now.Sub(l.since) >= complainGap {
+		l.told, l.since = map[netip.Addr]struct{}{}, now
+	}
+	if _, ok := l.told[to]; ok || len(l.told) >= maxHinted {
 		return false
 	}
-	if len(l.last) >= maxHinted {
-		for a, at := range l.last {
-			if now.Sub(at) >= complainGap {
-				delete(l.last, a)
-			}
-		}
-		if len(l.last) >= maxHinted {
-			return false
-		}
-	}
-	if l.last == nil {
-		l.last = map[netip.Addr]time.Time{}
-	}
-	l.last[to] = now
+	l.told[to] = struct{}{}
 	return true
 }
 
@@ -65,7 +57,9 @@ func (m *Machine) unknownSPI(ev UnknownSPI) {
 	for _, p := range here {
 		if s := p.current(); s != nil && s.state == saEstablished {
 			s.hint(ev.Remote)
-		} else {
+		} else if p.lastHint.IsZero() || m.now.Sub(p.lastHint) >= hintPause {
+			// A forged one is not to undo the back-off after refusals.
+			p.lastHint = m.now
 			p.start(p.Remote, ev.Local)
 		}
 	}

@@ -239,10 +239,14 @@ var dropCases = []struct {
 	}, ofLane(drop.ControlBusy, 3)},
 	{"control busy, tunnel", func(g *gate, s *site) {
 		message := append(make([]byte, nonESPMarkLen), bytesOf(40, 1)...)
-		for range inboxLen + 3 {
+		for range inboxLen/2 + 3 {
 			s.socket.arrive(len(message), message)
 		}
 	}, ofTunnel(drop.ControlBusy, 3)},
+	{"IKE too long", func(g *gate, s *site) {
+		s.socket.arrive(longestIKE, make([]byte, longestIKE))
+		s.socket.arrive(longestIKE+1, make([]byte, longestIKE+1))
+	}, ofTunnel(drop.IKETooLong, 1)},
 
 	// At the TUN the tunnel of a packet is no longer known.
 	{"TUN down", func(g *gate, s *site) { refuse(g, s, unix.EIO) }, ofLane(drop.TUNDown, 4)},

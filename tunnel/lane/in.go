@@ -23,6 +23,10 @@ const (
 	// IKE: its answer must never be longer than what asked for it.
 	shortestHint = 40
 
+	// longestIKE bounds the memory of messages that wait for control. Larger ones than
+	// this come in fragments (RFC 7383), or only from somebody who means ill.
+	longestIKE = 16 << 10
+
 	keepalive     = 0xff // RFC 3948 §2.3
 	nonESPMarkLen = 4    // RFC 3948 §2.2
 )
@@ -300,11 +304,19 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.Runt, 1)
 		return
 	}
+	if len(b) > longestIKE {
+		l.dropIn(e.tunnel, drop.IKETooLong, 1)
+		return
+	}
+	// Also on a tunnel's socket the sender may be forged: what authenticated packets
+	// cause must find room beside a flood. A copy is not even made for nothing.
 	inbox, tell := l.events, l.tell
+	room := cap(inbox) / 2
 	if e.tunnel == nil {
 		inbox, tell = l.strangers, l.tellStranger
+		room = cap(inbox)
 	}
-	if len(inbox) == cap(inbox) { // before a copy is made for nothing
+	if len(inbox) >= room {
 		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 		return
 	}

@@ -43,33 +43,42 @@ func (n *Net) Ensure() error {
 	if err != nil {
 		return fmt.Errorf("TUN device with index %d: %w", n.Link, err)
 	}
-	if err := n.ensureAddresses(link); err != nil {
-		return err
-	}
-	if link.Attrs().Flags&net.FlagUp == 0 {
-		if err := netlink.LinkSetUp(link); err != nil {
-			return fmt.Errorf("set %s up: %w", link.Attrs().Name, explain(err))
-		}
-	}
 	have, err := n.routes()
 	if err != nil {
 		return err
 	}
-	for _, want := range n.wanted() {
+	// What fails keeps nothing else from being done, and the subnets are closed before
+	// anything is opened.
+	var errs []error
+	closed, open := n.wanted()
+	errs = append(errs, ensureRoutes(closed, have), n.ensureAddresses(link))
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		if err := netlink.LinkSetUp(link); err != nil {
+			errs = append(errs, fmt.Errorf("set %s up: %w", link.Attrs().Name, explain(err)))
+		}
+	}
+	return errors.Join(append(errs, ensureRoutes(open, have))...)
+}
+
+// ensureRoutes adds those of the routes that are not there.
+func ensureRoutes(routes []netlink.Route, have map[routeKey]bool) error {
+	var errs []error
+	for _, want := range routes {
 		if have[keyOf(&want)] {
 			continue
 		}
 		if err := netlink.RouteReplace(&want); err != nil {
-			return fmt.Errorf("add route to %v: %w", want.Dst, explain(err))
+			errs = append(errs, fmt.Errorf("add route to %v: %w", want.Dst, explain(err)))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Remove takes the routes back. The addresses go with the device.
 func (n *Net) Remove() error {
 	var errs []error
-	for _, r := range n.wanted() {
+	closed, open := n.wanted()
+	for _, r := range append(open, closed...) {
 		r.Src = nil // whatever it was when the route was made
 		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENODEV) {
 			errs = append(errs, fmt.Errorf("remove route to %v: %w", r.Dst, err))
@@ -103,10 +112,9 @@ next:
 	return nil
 }
 
-// wanted returns our routes: for every remote subnet the one into the TUN device
-// and the one behind it.
-func (n *Net) wanted() []netlink.Route {
-	var routes []netlink.Route
+// wanted returns our routes: for every remote subnet the unreachable one and the one
+// into the TUN device before it.
+func (n *Net) wanted() (closed, open []netlink.Route) {
 	sources := n.sources()
 	for _, p := range n.Remote {
 		in := netlink.Route{LinkIndex: n.Link, Dst: ipNet(p), Protocol: Protocol, Priority: tunMetric, Scope: netlink.SCOPE_LINK}
@@ -116,9 +124,10 @@ func (n *Net) wanted() []netlink.Route {
 		if p.Addr().Is6() {
 			in.Scope = netlink.SCOPE_UNIVERSE
 		}
-		routes = append(routes, in, netlink.Route{Dst: ipNet(p), Protocol: Protocol, Priority: unreachableMetric, Type: unix.RTN_UNREACHABLE})
+		open = append(open, in)
+		closed = append(closed, netlink.Route{Dst: ipNet(p), Protocol: Protocol, Priority: unreachableMetric, Type: unix.RTN_UNREACHABLE})
 	}
-	return routes
+	return closed, open
 }
 
 // unusable are flags of an IPv6 address that the kernel refuses as a source: it may turn
@@ -211,8 +220,11 @@ func ipNet(p netip.Prefix) *net.IPNet {
 }
 
 func explain(err error) error {
-	if errors.Is(err, unix.EPERM) {
+	switch {
+	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w (needs CAP_NET_ADMIN)", err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w (IPv6 is disabled on this machine or interface)", err)
 	}
 	return err
 }

@@ -27,6 +27,10 @@ func listenControl(path string) (net.Listener, error) {
 		conn.Close()
 		return nil, fmt.Errorf("control socket %s: another gateway is running there; stop it, or give this one its own gateway.control_socket", path)
 	} else if errors.Is(err, unix.ECONNREFUSED) {
+		// So does a file that is no socket, which is not ours to remove.
+		if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("control socket %s: a file that is no socket is there; give this gateway another gateway.control_socket", path)
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("control socket: remove the one left behind: %w", err)
 		}

@@ -41,3 +41,19 @@ func TestControlSocketLeftBehindIsReplaced(t *testing.T) {
 	}
 	again.Close()
 }
+
+func TestControlSocketRemovesNothingElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpngw.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := listenControl(path); err == nil || !strings.Contains(err.Error(), "no socket") {
+		if err == nil {
+			l.Close()
+		}
+		t.Errorf("a file in the way: %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || len(b) == 0 {
+		t.Errorf("the file in the way is gone: %v", err)
+	}
+}
