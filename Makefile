@@ -23,8 +23,9 @@ demo: build ## two sites, two gateways, real traffic, one screen of results (roo
 	./bin/vpngw demo
 
 test: test-packages check ## formatting, vet, staticcheck, all tests (root for those in namespaces)
-	$(GO) test -race $$($(GO) list ./... | grep -v /integration)
-	$(GO) test -timeout 9m ./integration/...
+	@# -count=1: some tests run the program, of which go test's cache knows nothing.
+	$(GO) test -count=1 -race $$($(GO) list ./... | grep -v /integration)
+	$(GO) test -count=1 -timeout 9m ./integration/...
 
 check: ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
