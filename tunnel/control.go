@@ -27,11 +27,14 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 		g.log.Error("tunnel is not started", "tunnel", t.cfg.Name, "error", err) // New has checked the same
 		return
 	}
+	known := remote == t.peer // so at the start: its path was measured before the TUN was made
 	t.peer = remote
 	g.step(ike.AddPeer{Peer: peer})
 	g.step(ike.Connect{ID: t.id})
-	g.measure(t)
-	g.adjustMTU()
+	if !known {
+		g.measure(t)
+		g.adjustMTU()
+	}
 }
 
 // control takes events until ctx ends.

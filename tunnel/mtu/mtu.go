@@ -19,10 +19,6 @@ const (
 	UDPHeader  = 8
 	TCPHeader  = 20 // without options
 
-	// Minimum a link must carry: RFC 791 and RFC 8200 §5.
-	MinIPv4 = 576
-	MinIPv6 = 1280
-
 	// Ethernet is assumed where the wire's MTU cannot be found out.
 	Ethernet = 1500
 )

@@ -31,25 +31,16 @@ func Run(ctx context.Context, file *configs.File, version string, log *slog.Logg
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveControl(ctx, socket, gateway) })
 	group.Go(func() error {
-		// Without NOTIFY_SOCKET these do nothing.
-		defer sd.SdNotify(false, sd.SdNotifyStopping)
+		// Without NOTIFY_SOCKET the notifications do nothing.
+		defer context.AfterFunc(ctx, func() { sd.SdNotify(false, sd.SdNotifyStopping) })()
 		err := gateway.Run(ctx, func() {
 			log.Info("gateway is running", "version", version, "tunnels", len(file.Tunnels), "control_socket", file.Gateway.ControlSocket)
 			sd.SdNotify(false, sd.SdNotifyReady)
 		})
-		if err == nil && ctx.Err() != nil {
-			log.Info("gateway has stopped")
-		}
 		if err == nil {
-			err = errStopped
+			log.Info("gateway has stopped")
 		}
 		return err
 	})
-	if err := group.Wait(); err != nil && err != errStopped {
-		return err
-	}
-	return nil
+	return group.Wait()
 }
-
-// errStopped ends the group when the gateway has ended without an error.
-var errStopped = tunnel.ErrStopped
