@@ -38,6 +38,12 @@ type SoftLimit struct {
 	SPI uint32
 }
 
+// Rekey asks for new keys now: of the child in use, or with IKE of the IKE SA under it.
+type Rekey struct {
+	ID  PeerID
+	IKE bool
+}
+
 // HardLimit says that the child with this inbound SPI can no longer send: it is
 // deleted and a new one built.
 type HardLimit struct {
@@ -85,6 +91,7 @@ func (Connect) event()    {}
 func (Datagram) event()   {}
 func (Tick) event()       {}
 func (SoftLimit) event()  {}
+func (Rekey) event()      {}
 func (HardLimit) event()  {}
 func (Heard) event()      {}
 func (UnknownSPI) event() {}

@@ -84,6 +84,7 @@ type Peer struct {
 	PFS bool // a fresh Diffie-Hellman in every child rekey
 
 	ChildLifetime time.Duration // until a child is rekeyed, ± 10 % jitter; default 1 h
+	IKELifetime   time.Duration // until the IKE SA is rekeyed, ± 10 % jitter; default 8 h
 	DPD           DPD
 }
 
