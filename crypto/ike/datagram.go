@@ -41,7 +41,7 @@ func (m *Machine) datagram(d Datagram) {
 	s := m.sas[own]
 	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && s.otherSPI() != other {
 		m.reject(&m.strangers, RejectUnknownSPI, d.Remote, fmt.Sprintf("no IKE SA %v", own))
-		if !h.Flags.Response() && h.NextPayload == message.PayloadSK {
+		if !h.Flags.Response() && (h.NextPayload == message.PayloadSK || h.NextPayload == message.PayloadSKF) {
 			m.complain(d, h, message.ExchangeInformational, message.NotifyInvalidIKESPI)
 		}
 		return
@@ -73,18 +73,14 @@ func (s *sa) message(d Datagram, h message.Header) {
 		s.initResponse(d, msg)
 		return
 	}
-	var sk *message.Encrypted
-	if len(msg.Payloads) == 1 {
-		sk, _ = msg.Payloads[0].(*message.Encrypted)
-	}
-	if sk == nil {
+	if len(msg.Payloads) != 1 || !isSealed(msg.Payloads[0]) {
 		s.reject(RejectExchange, d, "an unprotected "+h.Exchange.String())
 		return
 	}
 	if h.Flags.Response() {
-		s.response(d, h, sk)
+		s.response(d, h, msg.Payloads[0])
 	} else {
-		s.request(d, h, sk)
+		s.request(d, h, msg.Payloads[0])
 	}
 }
 
@@ -92,30 +88,9 @@ func (s *sa) reject(why RejectReason, d Datagram, detail string) {
 	s.m.reject(s.counters(), why, d.Remote, detail)
 }
 
-// open decrypts. A failure before authentication is counted, and gives no error to act
-// on: authentic is then false.
-func (s *sa) open(d Datagram, h message.Header, sk *message.Encrypted) (ps []message.Payload, authentic bool, err error) {
-	in, out := s.in, s.out
-	if in == nil {
-		if in, out, err = s.protect(); err != nil {
-			s.m.log.Error("cannot make the IKE SA's AEAD", "err", err)
-			return nil, false, err
-		}
-	}
-	ps, err = message.OpenEncrypted(d.Bytes, sk, overhead, in.open)
-	if errors.Is(err, message.ErrUnauthenticated) {
-		s.reject(RejectDecrypt, d, err.Error())
-		return nil, false, err
-	}
-	s.in, s.out = in, out
-	if err == nil {
-		s.m.traceMessage("opened", d.Remote, h, ps)
-	}
-	return ps, true, err
-}
-
-// request takes a protected request: the next one, or the last one again.
-func (s *sa) request(d Datagram, h message.Header, sk *message.Encrypted) {
+// request takes a protected request or a fragment of one: the next one, or the last one
+// again.
+func (s *sa) request(d Datagram, h message.Header, sealed message.Payload) {
 	again := s.answer != nil && h.MessageID == s.expectID-1
 	if !again && h.MessageID != s.expectID || s.state == saAuth {
 		s.reject(RejectMessageID, d, fmt.Sprintf("request %d, expected %d", h.MessageID, s.expectID))
@@ -125,16 +100,17 @@ func (s *sa) request(d Datagram, h message.Header, sk *message.Encrypted) {
 		s.reject(RejectExchange, d, h.Exchange.String()+" before authentication")
 		return
 	}
-	ps, authentic, err := s.open(d, h, sk)
-	switch {
-	case !authentic:
-		return
-	case again:
-		s.counters().Retransmits++
-		s.m.emit(Send{d.Local, d.Remote, s.answer})
-		s.counters().MessagesOut++
+	if again {
+		s.answerAgain(d, sealed)
 		return
 	}
+	c, whole, err := s.open(d, h, sealed, &s.parts)
+	if !whole {
+		s.keepParts()
+		return
+	}
+	s.dropParts()
+	ps := c.payloads
 	s.arrivedFrom(d)
 	if err != nil {
 		s.answerMalformed(d, h, err)
@@ -187,17 +163,19 @@ func (s *sa) arrivedFrom(d Datagram) {
 	}
 }
 
-// response takes a protected response: only that to the request under way.
-func (s *sa) response(d Datagram, h message.Header, sk *message.Encrypted) {
+// response takes a protected response or a fragment of one: only that to the request
+// under way.
+func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 	r := s.req
 	if r == nil || h.MessageID != r.id || h.Exchange != r.kind.exchange() {
 		s.reject(RejectMessageID, d, fmt.Sprintf("response %d to nothing", h.MessageID))
 		return
 	}
-	ps, authentic, err := s.open(d, h, sk)
-	if !authentic {
+	c, whole, err := s.open(d, h, sealed, &r.parts)
+	if !whole {
 		return
 	}
+	ps := c.payloads
 	s.req = nil
 	s.m.timers.stop(&s.retry)
 	if s.state != saAuth {

@@ -230,7 +230,7 @@ func TestForgedRetransmission(t *testing.T) {
 		t.Errorf("it caused %v", acts)
 	}
 	good := sealAs(t, a, h, message.PayloadNone, nil)
-	if acts := b.m.Step(w.now, Datagram{Local: b.addr, Remote: a.addr, Bytes: good}); len(acts) != 1 || !bytes.Equal(acts[0].(Send).Bytes, s.answer) {
+	if acts := b.m.Step(w.now, Datagram{Local: b.addr, Remote: a.addr, Bytes: good}); len(acts) != 1 || !bytes.Equal(acts[0].(Send).Bytes, s.answer[0]) {
 		t.Errorf("an authentic one caused %v, not the same answer again", acts)
 	}
 }

@@ -66,7 +66,7 @@ func (s *sa) sendInit() error {
 		return err
 	}
 	ps = append(ps, nat...)
-	ps = append(ps, hashNotify())
+	ps = append(ps, hashNotify(), &message.Notify{Type: message.NotifyFragmentationSupported})
 	h := s.header(message.ExchangeIKESAInit, false, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: ps})
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *sa) sendInit() error {
 	hs.initI = b
 	hs.refusal = Reason{}
 	s.nextID = 0
-	s.launch(task{kind: taskInit}, b, nil)
+	s.launch(task{kind: taskInit}, [][]byte{b}, nil)
 	return nil
 }
 
@@ -220,6 +220,7 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	s.derive(secret)
 	s.hs.initR = bytes.Clone(d.Bytes)
 	s.hs.identity = knowsIdentity(ps)
+	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
 	s.hs.private = nil
 	if d.Local.IsValid() {
 		s.local = d.Local

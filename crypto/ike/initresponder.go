@@ -23,7 +23,7 @@ func (m *Machine) initRequest(d Datagram, h message.Header) {
 	if s := m.halfOpen.byInit[key]; s != nil {
 		if s.state == saHalfOpen {
 			s.counters().Retransmits++
-			s.send(s.hs.initR)
+			s.send([][]byte{s.hs.initR})
 		}
 		return
 	}
@@ -98,10 +98,11 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	if err != nil {
 		return err
 	}
+	extras := initExtras(ps)
 	// Who only pretends to be at an address is not to take the places of who is there.
 	t := &m.halfOpen
 	crowded := t.open >= t.limits.CookieFrom || t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr
-	if crowded || initAnswerLen(answer, chosen.group) > len(d.Bytes) {
+	if crowded || initAnswerLen(answer, chosen.group, extras...) > len(d.Bytes) {
 		if err := m.demandCookie(d, msg, nonce.Data); err != nil {
 			return err
 		}
@@ -112,6 +113,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.nonceI = bytes.Clone(nonce.Data)
 	s.hs.initI = bytes.Clone(d.Bytes)
 	s.hs.identity = knowsIdentity(ps)
+	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
 	if s.spiR, err = m.newSPI(); err == nil {
 		s.nonceR, err = m.random(nonceLen)
 	}
@@ -133,7 +135,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.detectNAT(s.spiI, 0, ps)
 	s.derive(secret)
 
-	out := initAnswer(answer, chosen.group, publicValue(private), s.nonceR, nat)
+	out := initAnswer(answer, chosen.group, publicValue(private), s.nonceR, append(nat, extras...))
 	h := s.header(message.ExchangeIKESAInit, true, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: out})
 	if err != nil {
@@ -145,7 +147,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	m.sas[s.spiR] = s
 	m.halfOpen.enter(s)
 	m.timers.set(&s.expire, m.now.Add(m.halfOpen.limits.HalfOpenLife))
-	s.send(b)
+	s.send([][]byte{b})
 	return nil
 }
 
@@ -155,22 +157,32 @@ func (m *Machine) cannot(d Datagram, err error) error {
 	return &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, err.Error()}
 }
 
+// initExtras are the notifies of an IKE_SA_INIT response that only a peer gets who sent
+// the like.
+func initExtras(request []message.Payload) []message.Payload {
+	var extras []message.Payload
+	if message.FindNotify(request, message.NotifyFragmentationSupported) != nil {
+		extras = append(extras, &message.Notify{Type: message.NotifyFragmentationSupported})
+	}
+	return extras
+}
+
 // initAnswer is the payloads of an IKE_SA_INIT response.
-func initAnswer(chosen message.Proposal, g Group, public, nonce []byte, nat []message.Payload) []message.Payload {
+func initAnswer(chosen message.Proposal, g Group, public, nonce []byte, notifies []message.Payload) []message.Payload {
 	ps := []message.Payload{
 		&message.SA{Proposals: []message.Proposal{chosen}},
 		&message.KE{Group: g.id(), Data: public},
 		&message.Nonce{Data: nonce},
 	}
-	return append(append(ps, nat...), hashNotify())
+	return append(append(ps, notifies...), hashNotify())
 }
 
 // initAnswerLen is how long the response will be, in bytes, before any
 // Diffie-Hellman: an unproven address gets no more than it sent.
-func initAnswerLen(chosen message.Proposal, g Group) int {
+func initAnswerLen(chosen message.Proposal, g Group, extras ...message.Payload) int {
 	hash := &message.Notify{Data: make([]byte, sha1.Size)}
 	b, err := message.Marshal(&message.Message{Header: message.Header{Version: message.Version2},
-		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), []message.Payload{hash, hash})})
+		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), append([]message.Payload{hash, hash}, extras...))})
 	if err != nil {
 		return maxInit
 	}

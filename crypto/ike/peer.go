@@ -21,6 +21,10 @@ type Config struct {
 	Log    *slog.Logger           // nil: nothing is logged
 	SPI    func() (uint32, error) // a fresh inbound ESP SPI, unique and ≥ 256; required. It may end up unused
 	Limits Limits
+
+	// MaxPacket is the longest IP packet of a protected IKE message in bytes; a longer
+	// message goes out in fragments where the peer takes them (RFC 7383). 0: 1280.
+	MaxPacket int
 }
 
 // Limits bound what strangers can make the machine hold. Zero fields take the default.

@@ -51,7 +51,8 @@ type task struct {
 type request struct {
 	task
 	id          uint32
-	bytes       []byte
+	messages    [][]byte   // the request, or its fragments
+	parts       reassembly // of the response
 	first, sent time.Time
 	sends       int
 	offer       *offer   // of a child, or nil
@@ -103,9 +104,9 @@ func (s *sa) ask(t task, x message.ExchangeType, ps []message.Payload, o *offer)
 	s.launch(t, b, o)
 }
 
-// launch makes b the request under way.
-func (s *sa) launch(t task, b []byte, o *offer) {
-	s.req = &request{task: t, id: s.nextID, bytes: b, offer: o, first: s.m.now}
+// launch makes msgs the request under way.
+func (s *sa) launch(t task, msgs [][]byte, o *offer) {
+	s.req = &request{task: t, id: s.nextID, messages: msgs, offer: o, first: s.m.now}
 	s.nextID++
 	s.transmit()
 }
@@ -114,7 +115,7 @@ func (s *sa) transmit() {
 	r := s.req
 	r.sends++
 	r.sent = s.m.now
-	s.send(r.bytes)
+	s.send(r.messages)
 	wait := min(retryFirst<<min(r.sends-1, 8), retryMax)
 	if r.urgent > 0 {
 		r.urgent--

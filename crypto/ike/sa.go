@@ -58,7 +58,10 @@ type sa struct {
 	req      *request
 	tasks    []task
 	expectID uint32
-	answer   []byte // to request expectID−1
+	answer   [][]byte   // to request expectID−1: the message, or its fragments
+	parts    reassembly // of request expectID
+
+	fragments bool // both ends do RFC 7383; goes on in the IKE SA that replaces this one
 
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time
@@ -66,9 +69,9 @@ type sa struct {
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
-	retry, dpd, expire, childless, suspect timer
-	why                                    Reason // of expire
-	lastHint                               time.Time
+	retry, dpd, expire, childless, suspect, stale timer
+	why                                           Reason // of expire
+	lastHint                                      time.Time
 }
 
 // handshake is what only IKE_SA_INIT and IKE_AUTH need.
@@ -91,6 +94,7 @@ func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
 	s.expire.fire = s.expired
 	s.childless.fire = s.childlessDue
 	s.suspect.fire = s.suspectDue
+	s.stale.fire = func() { s.parts.clear() }
 	return s
 }
 
@@ -138,19 +142,26 @@ func (s *sa) header(x message.ExchangeType, response bool, id uint32) message.He
 	return h
 }
 
-// seal builds a protected message.
-func (s *sa) seal(x message.ExchangeType, response bool, id uint32, ps []message.Payload) ([]byte, error) {
+// seal builds a protected message, in fragments where it is too long for one packet.
+func (s *sa) seal(x message.ExchangeType, response bool, id uint32, ps []message.Payload) ([][]byte, error) {
 	h := s.header(x, response, id)
-	b, err := message.BuildEncrypted(h, ps, overhead, s.out.seal)
+	limit := message.MaxLength
+	if s.fragments {
+		limit = s.m.cfg.messageLimit(s.remote.Addr())
+	}
+	msgs, err := message.BuildFragments(h, ps, limit, overhead, s.out.seal)
 	if err == nil {
 		s.m.traceMessage("sealed", s.remote, h, ps)
 	}
-	return b, err
+	return msgs, err
 }
 
-func (s *sa) send(b []byte) {
-	s.counters().MessagesOut++
-	s.m.emit(Send{s.local, s.remote, b})
+// send sends a message, or its fragments.
+func (s *sa) send(msgs [][]byte) {
+	for _, b := range msgs {
+		s.counters().MessagesOut++
+		s.m.emit(Send{s.local, s.remote, b})
+	}
 }
 
 // respond answers the request at hand and remembers the answer.
@@ -173,7 +184,7 @@ func (s *sa) close() {
 		return
 	}
 	s.state = saClosed
-	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect} {
+	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.stale} {
 		s.m.timers.stop(t)
 	}
 	if s.m.sas[s.spi()] == s {
@@ -183,6 +194,7 @@ func (s *sa) close() {
 		s.m.halfOpen.forget(s)
 	}
 	s.req, s.tasks, s.keys, s.hs = nil, nil, ikeKeys{}, nil
+	s.parts.clear()
 	if p := s.peer; p != nil {
 		p.sas = slices.DeleteFunc(p.sas, func(o *sa) bool { return o == s })
 		if p.attempt == s {

@@ -73,6 +73,7 @@ type node struct {
 	births   int
 	peers    []Peer
 	limits   Limits
+	packet   int // Config.MaxPacket
 	log      *slog.Logger
 	children map[uint32]*Child
 	owner    map[uint32]PeerID
@@ -128,7 +129,7 @@ func (n *node) boot() {
 	copy(seed[9:], n.name)
 	source := rand.NewChaCha8(seed)
 	spi := uint32(n.births)<<24 | uint32(n.name[0])<<16 | 0x100
-	n.m = New(Config{Rand: source, Log: n.log, Limits: n.limits, SPI: func() (uint32, error) { spi++; return spi, nil }})
+	n.m = New(Config{Rand: source, Log: n.log, Limits: n.limits, MaxPacket: n.packet, SPI: func() (uint32, error) { spi++; return spi, nil }})
 	n.children, n.owner = map[uint32]*Child{}, map[uint32]PeerID{}
 	n.using, n.endpoint = map[PeerID]uint32{}, map[PeerID]netip.AddrPort{}
 	n.heard, n.up = map[uint32]time.Time{}, map[PeerID]bool{}

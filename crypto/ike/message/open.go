@@ -15,11 +15,18 @@ type OpenFunc func(aad, iv, ciphertext []byte) (plaintext []byte, err error)
 // nothing of the message can be believed. *Error and *UnsupportedCriticalError
 // come from an authenticated peer and may be answered.
 func OpenEncrypted(raw []byte, sk *Encrypted, o Overhead, open OpenFunc) ([]Payload, error) {
-	body, err := openSealed(raw, PayloadSK, sk.Body, o, open)
+	body, err := OpenBody(raw, sk, o, open)
 	if err != nil {
 		return nil, err
 	}
 	return ParsePayloads(sk.First, body)
+}
+
+// OpenBody is OpenEncrypted without the parsing: it returns the inner payloads as
+// bytes, for ParsePayloads with sk.First. IKE_INTERMEDIATE authenticates them so
+// (RFC 9242 section 3.3.2).
+func OpenBody(raw []byte, sk *Encrypted, o Overhead, open OpenFunc) ([]byte, error) {
+	return openSealed(raw, PayloadSK, sk.Body, o, open)
 }
 
 // OpenFragment authenticates and decrypts one fragment and returns its part of
