@@ -30,7 +30,7 @@ func (s *sa) sendAuth() error {
 	p, hs := s.peer, s.hs
 	s.state, s.req = saAuth, nil
 	idi := &message.IDi{Identification: p.LocalID.payload()}
-	auth, err := p.Auth.sign(s.suite.prf, signedOctets(s.suite.prf, hs.initI, s.nonceR, s.keys.pi, idi.Body()))
+	auth, err := p.Auth.sign(s.suite.prf, append(signedOctets(s.suite.prf, hs.initI, s.nonceR, s.keys.pi, idi.Body()), hs.intAuth...))
 	if err != nil {
 		return err
 	}
@@ -48,11 +48,10 @@ func (s *sa) sendAuth() error {
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, false)}},
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
-	b, err := s.seal(message.ExchangeIKEAuth, false, 1, ps)
+	b, err := s.seal(message.ExchangeIKEAuth, false, s.nextID, ps)
 	if err != nil {
 		return err
 	}
-	s.nextID = 1
 	s.launch(task{kind: taskAuth}, b, o)
 	return nil
 }
@@ -121,7 +120,7 @@ func (s *sa) authRefused(t message.NotifyType) Reason {
 func (s *sa) checkAuth(p *peer, id *message.Identification, auth *message.AUTH, ps []message.Payload,
 	init, nonce, skP []byte) Reason {
 
-	octets := signedOctets(s.suite.prf, init, nonce, skP, id.Body())
+	octets := append(signedOctets(s.suite.prf, init, nonce, skP, id.Body()), s.hs.intAuth...)
 	err := p.Auth.verify(s.suite.prf, auth, octets)
 	if keys := p.Auth.sentKeys(ps); err == nil {
 		err = keys

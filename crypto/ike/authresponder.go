@@ -113,7 +113,7 @@ func (s *sa) identify(idi *message.IDi, idr *message.IDr, auth *message.AUTH, ps
 // authAnswer is IDr, CERT and AUTH.
 func (s *sa) authAnswer(p *peer) ([]message.Payload, error) {
 	idr := &message.IDr{Identification: p.LocalID.payload()}
-	auth, err := p.Auth.sign(s.suite.prf, signedOctets(s.suite.prf, s.hs.initR, s.nonceI, s.keys.pr, idr.Body()))
+	auth, err := p.Auth.sign(s.suite.prf, append(signedOctets(s.suite.prf, s.hs.initR, s.nonceI, s.keys.pr, idr.Body()), s.hs.intAuth...))
 	if err != nil {
 		return nil, err
 	}

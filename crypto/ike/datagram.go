@@ -96,7 +96,7 @@ func (s *sa) request(d Datagram, h message.Header, sealed message.Payload) {
 		s.reject(RejectMessageID, d, fmt.Sprintf("request %d, expected %d", h.MessageID, s.expectID))
 		return
 	}
-	if !again && (s.state == saRefused || s.state == saHalfOpen && h.Exchange != message.ExchangeIKEAuth) {
+	if !again && (s.state == saRefused || s.state == saHalfOpen && h.Exchange != s.due()) {
 		s.reject(RejectExchange, d, h.Exchange.String()+" before authentication")
 		return
 	}
@@ -116,7 +116,11 @@ func (s *sa) request(d Datagram, h message.Header, sealed message.Payload) {
 		s.answerMalformed(d, h, err)
 		return
 	}
-	if s.state == saHalfOpen {
+	switch {
+	case s.state == saHalfOpen && h.Exchange == message.ExchangeIKEIntermediate:
+		s.intermediateRequest(d, c)
+		return
+	case s.state == saHalfOpen:
 		s.authRequest(d, ps)
 		return
 	}
@@ -197,6 +201,8 @@ func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 		return
 	}
 	switch {
+	case r.kind == taskIntermediate:
+		s.intermediateResponse(d, c)
 	case r.kind == taskAuth:
 		s.authResponse(d, r, ps)
 	case r.kind == taskDeleteIKE:
@@ -215,6 +221,8 @@ func (k taskKind) exchange() message.ExchangeType {
 	switch k {
 	case taskInit:
 		return message.ExchangeIKESAInit
+	case taskIntermediate:
+		return message.ExchangeIKEIntermediate
 	case taskAuth:
 		return message.ExchangeIKEAuth
 	case taskNewChild, taskRekeyChild:

@@ -155,14 +155,24 @@ func resealed(t testing.TB, n *node, x message.ExchangeType, id uint32, first me
 		t.Fatal(err)
 	}
 	out.iv = 1<<41 + uint64(number)<<16 + uint64(total)
-	body := len(part) + 1 + ivLen + icvLen
-	b, err := message.Marshal(&message.Message{Header: s.header(x, !s.initiator, id), Payloads: []message.Payload{
-		&message.EncryptedFragment{First: first, Number: number, Total: total, Body: make([]byte, body)}}})
+	return sealIn(t, out, s.header(x, !s.initiator, id), &message.EncryptedFragment{First: first, Number: number, Total: total}, part)
+}
+
+// sealIn makes a protected message with any plaintext in p, which has no Body yet.
+func sealIn(t testing.TB, out *protection, h message.Header, p message.Payload, plain []byte) []byte {
+	body := make([]byte, len(plain)+1+ivLen+icvLen)
+	switch p := p.(type) {
+	case *message.Encrypted:
+		p.Body = body
+	case *message.EncryptedFragment:
+		p.Body = body
+	}
+	b, err := message.Marshal(&message.Message{Header: h, Payloads: []message.Payload{p}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	aad := len(b) - body
-	sealed, _ := out.seal(b[:aad:aad], b[aad:aad+ivLen], append(bytes.Clone(part), 0))
+	aad := len(b) - len(body)
+	sealed, _ := out.seal(b[:aad:aad], b[aad:aad+ivLen], append(bytes.Clone(plain), 0))
 	copy(b[aad+ivLen:], sealed)
 	return b
 }

@@ -66,16 +66,7 @@ func sealAs(t testing.TB, n *node, h message.Header, first message.PayloadType, 
 		t.Fatal(err)
 	}
 	out.iv = 1 << 40
-	body := len(plain) + 1 + ivLen + icvLen
-	b, err := message.Marshal(&message.Message{Header: h, Payloads: []message.Payload{
-		&message.Encrypted{First: first, Body: make([]byte, body)}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	aad := len(b) - body
-	sealed, _ := out.seal(b[:aad:aad], b[aad:aad+ivLen], append(bytes.Clone(plain), 0))
-	copy(b[aad+ivLen:], sealed)
-	return b
+	return sealIn(t, out, h, &message.Encrypted{First: first}, plain)
 }
 
 // opened gives header and payloads of a message that goes to n.
@@ -261,7 +252,7 @@ func TestTransformIDs(t *testing.T) {
 				}
 			}
 			_, _, err := st.b.m.chooseForStranger(Datagram{Remote: st.a.addr},
-				&message.SA{Proposals: []message.Proposal{p}}, &message.KE{Group: message.TransformID(id), Data: []byte{1}})
+				&message.SA{Proposals: []message.Proposal{p}}, &message.KE{Group: message.TransformID(id), Data: []byte{1}}, true)
 			if err == nil {
 				accepted[kind]++
 			}

@@ -44,7 +44,7 @@ func (p *peer) start(remote, local netip.AddrPort) {
 
 // sendInit sends the IKE_SA_INIT request, with a new key where the group changed.
 func (s *sa) sendInit() error {
-	m, hs := s.m, s.hs
+	m, hs, w := s.m, s.hs, s.peer.preferences()
 	if hs.private == nil {
 		k, err := hs.group.newPrivate(m.cfg.Rand)
 		if err != nil {
@@ -58,7 +58,7 @@ func (s *sa) sendInit() error {
 		ps = append(ps, &message.Notify{Type: message.NotifyCookie, Data: hs.cookie})
 	}
 	ps = append(ps,
-		&message.SA{Proposals: []message.Proposal{s.peer.preferences().ikeProposal()}},
+		&message.SA{Proposals: w.initProposals()},
 		&message.KE{Group: hs.group.id(), Data: publicValue(hs.private)},
 		&message.Nonce{Data: s.nonceI})
 	nat, err := m.natNotifies(s.spiI, 0, s.remote)
@@ -67,6 +67,9 @@ func (s *sa) sendInit() error {
 	}
 	ps = append(ps, nat...)
 	ps = append(ps, hashNotify(), &message.Notify{Type: message.NotifyFragmentationSupported})
+	if w.mlkem {
+		ps = append(ps, &message.Notify{Type: message.NotifyIntermediateExchangeSupported})
+	}
 	h := s.header(message.ExchangeIKESAInit, false, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: ps})
 	if err != nil {
@@ -121,7 +124,7 @@ func (s *sa) initResponse(d Datagram, msg *message.Message) {
 		s.hs.refusal = Reason{ReasonInvalidSyntax, "IKE_SA_INIT response of " + d.Remote.String() + ": " + err.Error()}
 		return
 	}
-	if err := s.sendAuth(); err != nil {
+	if err := s.begin(); err != nil {
 		s.failAttempt(s.peer.fail("authenticate", err))
 	}
 }
@@ -182,8 +185,7 @@ func (s *sa) refusedBy(t message.NotifyType) {
 	detail := s.remote.String() + " answered " + t.String()
 	if t == message.NotifyNoProposalChosen {
 		code = ReasonProposal
-		offer := s.peer.preferences().ikeProposal()
-		detail += "; we offer " + proposalText(&message.SA{Proposals: []message.Proposal{offer}})
+		detail += "; we offer " + proposalText(&message.SA{Proposals: s.peer.preferences().initProposals()})
 	}
 	s.hs.refusal = Reason{code, detail}
 	if s.patience().Before(s.retry.at) {
@@ -202,9 +204,13 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	if err != nil {
 		return err
 	}
-	chosen, _, ok := s.peer.preferences().chooseIKE(saP)
-	if !ok || !single(saP) || saP.Proposals[0].Number != 1 {
+	w := s.peer.preferences()
+	chosen, _, ok := w.chooseInit(saP)
+	if !ok || !single(saP) || !offered(w.initProposals(), &saP.Proposals[0]) {
 		return fmt.Errorf("the responder chose what we did not offer: %s", proposalText(saP))
+	}
+	if chosen.mlkem && message.FindNotify(ps, message.NotifyIntermediateExchangeSupported) == nil {
+		return fmt.Errorf("the responder chose ML-KEM but does not do IKE_INTERMEDIATE")
 	}
 	if chosen.group != s.hs.group || ke.Group != s.hs.group.id() {
 		return fmt.Errorf("the responder chose group %v, its key is of %v, ours of %v",

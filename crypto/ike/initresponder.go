@@ -94,11 +94,11 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	if err != nil {
 		return err
 	}
-	chosen, answer, err := m.chooseForStranger(d, saP, ke)
+	chosen, answer, err := m.chooseForStranger(d, saP, ke, message.FindNotify(ps, message.NotifyIntermediateExchangeSupported) != nil)
 	if err != nil {
 		return err
 	}
-	extras := initExtras(ps)
+	extras := initExtras(chosen, ps)
 	// Who only pretends to be at an address is not to take the places of who is there.
 	t := &m.halfOpen
 	crowded := t.open >= t.limits.CookieFrom || t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr
@@ -157,12 +157,14 @@ func (m *Machine) cannot(d Datagram, err error) error {
 	return &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, err.Error()}
 }
 
-// initExtras are the notifies of an IKE_SA_INIT response that only a peer gets who sent
-// the like.
-func initExtras(request []message.Payload) []message.Payload {
+// initExtras are the notifies of an IKE_SA_INIT response that depend on the request.
+func initExtras(chosen suite, request []message.Payload) []message.Payload {
 	var extras []message.Payload
 	if message.FindNotify(request, message.NotifyFragmentationSupported) != nil {
 		extras = append(extras, &message.Notify{Type: message.NotifyFragmentationSupported})
+	}
+	if chosen.mlkem {
+		extras = append(extras, &message.Notify{Type: message.NotifyIntermediateExchangeSupported})
 	}
 	return extras
 }
@@ -203,8 +205,11 @@ func (m *Machine) demandCookie(d Datagram, msg *message.Message, nonce []byte) e
 
 // chooseForStranger picks a suite. Who asks is not known yet, so it may be any peer's,
 // those at the same address first; IKE_AUTH checks that it is one of the right peer's.
-func (m *Machine) chooseForStranger(d Datagram, saP *message.SA, ke *message.KE) (suite, message.Proposal, error) {
-	chosen, answer, ok := m.strangerPreferences(d.Remote.Addr()).chooseIKE(saP)
+// Without IKE_INTERMEDIATE there can be no second key exchange.
+func (m *Machine) chooseForStranger(d Datagram, saP *message.SA, ke *message.KE, intermediate bool) (suite, message.Proposal, error) {
+	w := m.strangerPreferences(d.Remote.Addr())
+	w.mlkem = w.mlkem && intermediate
+	chosen, answer, ok := w.chooseInit(saP)
 	if !ok {
 		return suite{}, answer, &refusal{message.NotifyNoProposalChosen, nil, RejectProposal, "offered " + proposalText(saP)}
 	}

@@ -20,7 +20,17 @@ func (ikeKeys) GoString() string { return "[redacted]" }
 
 // deriveIKE computes SKEYSEED = prf(Ni ‖ Nr, g^ir) and from it the SK_*.
 func deriveIKE(s suite, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
-	seed := s.prf.sum(append(append([]byte(nil), ni...), nr...), secret)
+	return expandIKE(s, s.prf.sum(append(append([]byte(nil), ni...), nr...), secret), ni, nr, spiI, spiR)
+}
+
+// mixIKE computes SKEYSEED(1) = prf(SK_d(0), SK(1) ‖ Ni ‖ Nr) and from it new SK_*, where
+// SK(1) is the secret of an additional key exchange (RFC 9370 §2.2.2).
+func mixIKE(s suite, skD, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
+	return expandIKE(s, s.prf.sum(skD, secret, ni, nr), ni, nr, spiI, spiR)
+}
+
+// expandIKE gives the SK_* of a SKEYSEED.
+func expandIKE(s suite, seed, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
 	var spis [16]byte
 	binary.BigEndian.PutUint64(spis[:8], uint64(spiI))
 	binary.BigEndian.PutUint64(spis[8:], uint64(spiR))

@@ -89,7 +89,11 @@ func (s *sa) answerAgain(d Datagram, sealed message.Payload) {
 		s.reject(RejectFragment, d, fmt.Sprintf("fragment %d of a message that is answered", f.Number))
 		return
 	}
-	if _, authentic, _ := s.decrypt(d, sealed, s.in); !authentic {
+	in := s.in
+	if s.state == saHalfOpen {
+		in = s.hs.before // the keys have changed since
+	}
+	if _, authentic, _ := s.decrypt(d, sealed, in); !authentic {
 		return
 	}
 	s.counters().Retransmits++

@@ -87,6 +87,10 @@ type Peer struct {
 	ESN bool // offer and prefer extended sequence numbers; a peer without them gets none
 	PFS bool // a fresh Diffie-Hellman in every child rekey
 
+	// NoMLKEM leaves ML-KEM-768 beside the group (RFC 9370) out of what is offered and
+	// preferred. A peer that was let in with it is not refused: it is no weaker.
+	NoMLKEM bool
+
 	ChildLifetime time.Duration // until a child is rekeyed, ± 10 % jitter; default 1 h
 	IKELifetime   time.Duration // until the IKE SA is rekeyed, ± 10 % jitter; default 8 h
 	DPD           DPD

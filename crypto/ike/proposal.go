@@ -72,10 +72,11 @@ type preferences struct {
 	prfs    []PRF
 	esn     bool
 	pfs     bool
+	mlkem   bool // in IKE_SA_INIT
 }
 
 func (p *Peer) preferences() preferences {
-	or := preferences{p.Ciphers, p.Groups, p.PRFs, p.ESN, p.PFS}
+	or := preferences{p.Ciphers, p.Groups, p.PRFs, p.ESN, p.PFS, !p.NoMLKEM}
 	if len(or.ciphers) == 0 {
 		or.ciphers = allCiphers
 	}
@@ -102,6 +103,24 @@ func (w preferences) ikeProposal() message.Proposal {
 		p.Transforms = append(p.Transforms, g.transform())
 	}
 	return p
+}
+
+// initProposals offer the IKE SA in IKE_SA_INIT. That with ML-KEM is one by itself, for
+// a peer that does not know its transform type must pass over all of the proposal
+// (RFC 9370 §2.2.2).
+func (w preferences) initProposals() []message.Proposal {
+	classical := w.ikeProposal()
+	if !w.mlkem {
+		return []message.Proposal{classical}
+	}
+	hybrid := w.ikeProposal()
+	hybrid.Transforms = append(hybrid.Transforms, mlkemTransform())
+	classical.Number = 2
+	return []message.Proposal{hybrid, classical}
+}
+
+func mlkemTransform() message.Transform {
+	return message.Transform{Type: message.TransformADDKE1, ID: message.KEMLKEM768}
 }
 
 // espProposal offers a child SA; groups only where its exchange has a KE payload.
@@ -155,6 +174,26 @@ func onlyTypes(p *message.Proposal, types ...message.TransformType) bool {
 	return true
 }
 
+// chooseInit picks what IKE_SA_INIT agrees on, with ML-KEM if that is possible.
+func (w preferences) chooseInit(sa *message.SA) (suite, message.Proposal, bool) {
+	if w.mlkem {
+		var hybrid message.SA
+		for _, p := range sa.Proposals {
+			if offers(&p, mlkemTransform()) {
+				p.Transforms = slices.DeleteFunc(slices.Clone(p.Transforms),
+					func(t message.Transform) bool { return t.Type == message.TransformADDKE1 })
+				hybrid.Proposals = append(hybrid.Proposals, p)
+			}
+		}
+		if chosen, answer, ok := w.chooseIKE(&hybrid); ok {
+			chosen.mlkem = true
+			answer.Transforms = append(answer.Transforms, mlkemTransform())
+			return chosen, answer, true
+		}
+	}
+	return w.chooseIKE(sa)
+}
+
 // chooseIKE picks by our preference, cipher before PRF before group. The answer holds
 // one transform of each type.
 func (w preferences) chooseIKE(sa *message.SA) (suite, message.Proposal, bool) {
@@ -173,7 +212,7 @@ func (w preferences) chooseIKE(sa *message.SA) (suite, message.Proposal, bool) {
 					if offers(p, g.transform()) {
 						answer := message.Proposal{Number: p.Number, Protocol: p.Protocol,
 							Transforms: []message.Transform{c.transform(), f.transform(), g.transform()}}
-						return suite{c, f, g}, answer, true
+						return suite{cipher: c, prf: f, group: g}, answer, true
 					}
 				}
 			}
@@ -247,6 +286,17 @@ func (w preferences) chooseESP(sa *message.SA, ke exchangeKE) (childChoice, bool
 		}
 	}
 	return childChoice{}, false
+}
+
+// offered tells whether an answer keeps to that proposal of ours which has its number:
+// each type of transform that stands there, and no other but an INTEG of NONE.
+func offered(ours []message.Proposal, answer *message.Proposal) bool {
+	i := slices.IndexFunc(ours, func(p message.Proposal) bool { return p.Number == answer.Number })
+	return i >= 0 &&
+		!slices.ContainsFunc(ours[i].Transforms, func(t message.Transform) bool { return !hasType(answer, t.Type) }) &&
+		!slices.ContainsFunc(answer.Transforms, func(t message.Transform) bool {
+			return !offers(&ours[i], t) && t.Type != message.TransformINTEG
+		})
 }
 
 // minSPI is the first ESP SPI that is not reserved (RFC 4303 §2.1).

@@ -29,6 +29,7 @@ type taskKind uint8
 
 const (
 	taskInit taskKind = iota
+	taskIntermediate
 	taskAuth
 	taskProbe
 	taskNewChild
@@ -172,7 +173,7 @@ func (s *sa) retryDue() {
 	case saInit, saAuth:
 		why := s.hs.refusal
 		if why.Code == ReasonNone {
-			why = Reason{ReasonNoResponse, "of " + s.remote.String() + " to our " + s.state.phase()}
+			why = Reason{ReasonNoResponse, "of " + s.remote.String() + " to our " + s.req.kind.exchange().String()}
 		}
 		s.failAttempt(why)
 	case saDeleting:
@@ -180,13 +181,6 @@ func (s *sa) retryDue() {
 	default:
 		s.end(Reason{ReasonDead, "no answer of " + s.remote.String() + " in " + s.m.now.Sub(s.req.first).String()}, false)
 	}
-}
-
-func (s saState) phase() string {
-	if s == saAuth {
-		return "IKE_AUTH"
-	}
-	return "IKE_SA_INIT"
 }
 
 // failAttempt ends a handshake of ours.

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"crypto/ecdh"
+	"crypto/mlkem"
 	"crypto/sha256"
 	"errors"
 	"net/netip"
@@ -16,7 +17,7 @@ type saState uint8
 
 const (
 	saInit        saState = iota // initiator: IKE_SA_INIT request sent
-	saAuth                       // initiator: IKE_AUTH request sent
+	saAuth                       // initiator: IKE_INTERMEDIATE or IKE_AUTH request sent
 	saHalfOpen                   // responder: IKE_SA_INIT answered
 	saRefused                    // responder: AUTH refused; only repeats that answer
 	saEstablished                //
@@ -76,15 +77,21 @@ type sa struct {
 
 // handshake is what only IKE_SA_INIT and IKE_AUTH need.
 type handshake struct {
-	group    Group
-	tried    []Group
-	private  *ecdh.PrivateKey
-	cookie   []byte
-	cookies  int
-	initI    []byte // the IKE_SA_INIT messages as they went over the wire
-	initR    []byte
-	refusal  Reason // of an unprotected notify: only a hint
-	identity bool   // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
+	group   Group
+	tried   []Group
+	private *ecdh.PrivateKey
+	cookie  []byte
+	cookies int
+	initI   []byte // the IKE_SA_INIT messages as they went over the wire
+	initR   []byte
+	refusal Reason // of an unprotected notify: only a hint
+
+	mlkem   *mlkem.DecapsulationKey768 // initiator: of the IKE_INTERMEDIATE under way
+	intI    []byte                     // IntAuth_i of it
+	intAuth []byte                     // ends what both ends sign (RFC 9242 §3.3.2); nil: no such exchange yet
+	before  *protection                // what opened messages before it: a request may come again
+
+	identity bool // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
 }
 
 func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {

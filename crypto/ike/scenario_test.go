@@ -39,7 +39,7 @@ func TestMatrix(t *testing.T) {
 					if a.using[1] == first {
 						w.failf("%s: no rekey", name)
 					}
-					want := suite{c, f, g}.String()
+					want := suite{cipher: c, prf: f, group: g}.String()
 					if got := a.m.Status(1).Suite; got != want {
 						w.failf("suite %s, want %s", got, want)
 					}

@@ -61,7 +61,15 @@ func chaos(t testing.TB, seed uint64) *world {
 		if onlyA {
 			b.Remote = netip.AddrPort{}
 		}
+		a.NoMLKEM, b.NoMLKEM = r.IntN(3) == 0, r.IntN(3) == 0
+		if r.IntN(3) == 0 {
+			manySelectors(a, b)
+		}
 	})
+	for _, n := range w.nodes {
+		n.packet = []int{0, 576, 900, 1500}[r.IntN(4)]
+		n.boot()
+	}
 	a.traffic, b.traffic = r.IntN(4) > 0, r.IntN(4) > 0
 	a.connect()
 	if !onlyA {

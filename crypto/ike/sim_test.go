@@ -437,13 +437,14 @@ const (
 
 var testPSK = []byte("correct horse battery staple")
 
+// pairConfig is two ends that have no IKE_INTERMEDIATE, so that IKE_AUTH is message 1.
 func pairConfig() (a, b Peer) {
 	idA, idB := mustID("gw-a.example"), mustID("gw-b.example")
 	netA, netB := selectors("10.1.0.0/16", "2001:db8:1::/48"), selectors("10.2.0.0/16", "2001:db8:2::/48")
 	a = Peer{ID: 1, Name: "b", Remote: netip.MustParseAddrPort(addrB), LocalID: idA, RemoteID: idB,
-		Auth: Auth{PSK: testPSK}, Local: netA, Remotes: netB, ESN: true}
+		Auth: Auth{PSK: testPSK}, Local: netA, Remotes: netB, ESN: true, NoMLKEM: true}
 	b = Peer{ID: 7, Name: "a", Remote: netip.MustParseAddrPort(addrA), LocalID: idB, RemoteID: idA,
-		Auth: Auth{PSK: testPSK}, Local: netB, Remotes: netA, ESN: true}
+		Auth: Auth{PSK: testPSK}, Local: netB, Remotes: netA, ESN: true, NoMLKEM: true}
 	return a, b
 }
 

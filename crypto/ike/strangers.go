@@ -64,6 +64,7 @@ func union(peers []*peer) preferences {
 		u.ciphers = merge(u.ciphers, w.ciphers)
 		u.prfs = merge(u.prfs, w.prfs)
 		u.groups = merge(u.groups, w.groups)
+		u.mlkem = u.mlkem || w.mlkem
 	}
 	return u
 }

@@ -16,11 +16,16 @@ type suite struct {
 	cipher Cipher
 	prf    PRF
 	group  Group
+	mlkem  bool // and ML-KEM-768 in IKE_INTERMEDIATE
 }
 
 // String names the algorithms as strongSwan's proposals do.
 func (s suite) String() string {
-	return s.cipher.String() + "-" + s.prf.String() + "-" + s.group.String()
+	name := s.cipher.String() + "-" + s.prf.String() + "-" + s.group.String()
+	if s.mlkem {
+		name += "-mlkem768"
+	}
+	return name
 }
 
 // AEAD lengths of an SK payload in bytes (RFC 5282 §3, RFC 7634 §2).

@@ -24,8 +24,8 @@ import (
 func TestStrongSwanTranscripts(t *testing.T) {
 	keyA, _ := keyAuths()
 	for file, suite := range map[string]suite{
-		"testdata/strongswan-psk.txt":     {AES256GCM, PRFSHA256, X25519},
-		"testdata/strongswan-ed25519.txt": {ChaCha20Poly1305, PRFSHA384, P384},
+		"testdata/strongswan-psk.txt":     {cipher: AES256GCM, prf: PRFSHA256, group: X25519},
+		"testdata/strongswan-ed25519.txt": {cipher: ChaCha20Poly1305, prf: PRFSHA384, group: P384},
 	} {
 		f, err := os.Open(file)
 		if err != nil {
@@ -37,7 +37,7 @@ func TestStrongSwanTranscripts(t *testing.T) {
 		peer := Peer{ID: 1, Name: "swan", Remote: netip.MustParseAddrPort("192.168.77.1:4500"),
 			LocalID: mustID("gw2.test"), RemoteID: mustID("gw1.test"), Auth: Auth{PSK: []byte("0123456789abcdef0123456789")},
 			Local: selectors("192.168.78.96/27"), Remotes: selectors("192.168.78.64/27"),
-			Ciphers: []Cipher{suite.cipher}, Groups: []Group{suite.group}, PRFs: []PRF{suite.prf}, ESN: true, PFS: true}
+			Ciphers: []Cipher{suite.cipher}, Groups: []Group{suite.group}, PRFs: []PRF{suite.prf}, ESN: true, PFS: true, NoMLKEM: true}
 		local := netip.MustParseAddrPort("192.168.77.2:4500")
 		now := time.Unix(0, 0)
 		children := map[uint32]Child{}
