@@ -55,6 +55,7 @@ func (a *assembly) gateway(sc scope) Gateway {
 	g := Gateway{
 		ID:            get[string](sc, "id"),
 		Port:          uint16(get[uint64](sc, "port")),
+		IKEPacket:     int(get[uint64](sc, "ike_packet")),
 		Interface:     get[string](sc, "interface"),
 		Addresses:     list[netip.Prefix](sc, "addresses"),
 		MTU:           int(get[uint64](sc, "mtu")),
@@ -118,10 +119,11 @@ func (a *assembly) tunnel(e *entry, sc scope) *tunnelParts {
 		Weight:        int(get[uint64](sc, "weight")),
 		Rate:          get[Rate](sc, "rate"),
 		Crypto: Crypto{
-			Ciphers: list[string](crypto, "ciphers"),
-			Groups:  list[string](crypto, "groups"),
-			ESN:     get[bool](crypto, "esn"),
-			PFS:     get[bool](crypto, "pfs"),
+			Ciphers:  list[string](crypto, "ciphers"),
+			Groups:   list[string](crypto, "groups"),
+			ESN:      get[bool](crypto, "esn"),
+			PFS:      get[bool](crypto, "pfs"),
+			MLKEM768: get[bool](crypto, "mlkem768"),
 		},
 		Rekey: Rekey{
 			Time:    get[time.Duration](rekey, "time"),

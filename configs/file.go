@@ -28,6 +28,8 @@ type Gateway struct {
 	Key keys.PrivateKey
 	// Port is the UDP port of IKE and ESP, 4500 by default (RFC 3948).
 	Port uint16
+	// IKEPacket is the longest IP packet of an IKE message in bytes, 576 to 9000 (RFC 7383).
+	IKEPacket int
 	// Interface is the name of the TUN device, at most 15 bytes.
 	Interface string
 	// Addresses are set on the TUN device, host bits kept.
@@ -106,6 +108,8 @@ type Crypto struct {
 	ESN bool
 	// PFS makes each rekey of a child SA a new key exchange.
 	PFS bool
+	// MLKEM768 offers ML-KEM-768 beside the group (RFC 9370).
+	MLKEM768 bool
 }
 
 // Rekey bounds the life of a child SA; whichever limit comes first asks for a new one.

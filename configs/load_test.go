@@ -50,7 +50,7 @@ func TestLoad(t *testing.T) {
 	}
 	crypto := Crypto{
 		Ciphers: []string{"aes256gcm", "chacha20poly1305", "aes128gcm"},
-		Groups:  []string{"x25519", "p256", "p384"}, ESN: true, PFS: true,
+		Groups:  []string{"x25519", "p256", "p384"}, ESN: true, PFS: true, MLKEM768: true,
 	}
 	rekey := Rekey{Time: time.Hour, Bytes: 256 << 30}
 	dpd := DPD{Interval: 10 * time.Second, Timeout: 30 * time.Second}
@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 	want := &File{
 		Path: "etc/vpngw.yaml",
 		Gateway: Gateway{
-			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, Interface: "vpn0",
+			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPacket: 1280, Interface: "vpn0",
 			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6}, ControlSocket: "/run/vpngw/a.sock",
 			Offload: Offload{true, true, true, true, true, true},
 			Buffers: Buffers{Receive: 4 << 20, Send: 1 << 20, Queue: 32 << 20, TunnelQueue: 4 << 20},
@@ -90,7 +90,7 @@ func TestOverride(t *testing.T) {
 	text := with(t, "  dpd: {interval: 10s}", `  weight: 7
   rate: 1.5Gbit
   dpd: {interval: 2s}
-  crypto: {esn: false, groups: [p384]}
+  crypto: {esn: false, groups: [p384], mlkem768: false}
   rekey: {time: 1h30m, bytes: 0}
 `)
 	text = strings.Replace(text, "    rate: 100Mbit\n", "    rate: 0\n", 1)
@@ -108,6 +108,7 @@ func TestOverride(t *testing.T) {
 		{"b.rate", b.Rate, Rate(0)},
 		{"b.esn", b.Crypto.ESN, true},
 		{"b.pfs", b.Crypto.PFS, true},
+		{"b.mlkem768", b.Crypto.MLKEM768, false},
 		{"b.ciphers", fmt.Sprint(b.Crypto.Ciphers), "[aes256gcm]"},
 		{"b.groups", fmt.Sprint(b.Crypto.Groups), "[p384]"},
 		{"b.rekey", b.Rekey, Rekey{Time: time.Hour}},
@@ -115,6 +116,7 @@ func TestOverride(t *testing.T) {
 		{"c.weight", c.Weight, 7},
 		{"c.rate", c.Rate, Rate(1500e6)},
 		{"c.esn", c.Crypto.ESN, false},
+		{"c.mlkem768", c.Crypto.MLKEM768, false},
 		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute}},
 	} {
 		if check.got != check.want {

@@ -43,6 +43,8 @@ var (
 			doc: "Our Ed25519 private key (PKCS#8 PEM, mode 0600, from `vpngw genkey`), needed where a tunnel has a public_key. Relative to this file's directory."},
 		{name: "port", kind: integers(1, 65535, false), defaults: []string{"4500"},
 			doc: "UDP port of IKE and ESP."},
+		{name: "ike_packet", kind: integers(576, 9000, false), defaults: []string{"1280"},
+			doc: "Longest IP packet of an IKE message in bytes; a longer message goes out in fragments (RFC 7383) where the peer takes them."},
 		{name: "interface", kind: interfaces(), defaults: []string{"vpngw0"},
 			doc: "Name of the TUN device."},
 		{name: "addresses", kind: interfaceAddresses(), list: maxSelectors, examples: []string{"10.99.0.1/32", "2001:db8:99::1/128"},
@@ -134,6 +136,8 @@ var (
 			doc: "Offer 64-bit sequence numbers; 32-bit ones are still taken where the peer has no others."},
 		{name: "pfs", kind: booleans(), defaults: []string{"true"},
 			doc: "A new key exchange for each rekey of a child SA."},
+		{name: "mlkem768", kind: booleans(), defaults: []string{"true"},
+			doc: "Offer ML-KEM-768 beside the group (RFC 9370), against who records today to decrypt with a quantum computer later; a peer without it is still taken."},
 	}
 
 	// The default of bytes stays under the 2^34.5 AES blocks that RFC 8446 §5.5 gives one AES-GCM key.

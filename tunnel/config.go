@@ -17,6 +17,7 @@ type Config struct {
 	LocalID   string             // our IKE identity
 	Key       ed25519.PrivateKey // nil where all tunnels use PSKs
 	Port      uint16             // UDP port of IKE and ESP
+	IKEPacket int                // longest IP packet of an IKE message in bytes; 0: 1280
 	Interface string             // name of the TUN device
 	Addresses []netip.Prefix     // of the TUN device
 	MTU       int                // of the TUN device; 0: from the path
@@ -58,6 +59,7 @@ type TunnelConfig struct {
 	Ciphers  []ike.Cipher // in order of preference; nil: all
 	Groups   []ike.Group  // likewise
 	ESN, PFS bool
+	NoMLKEM  bool // no ML-KEM-768 beside the group
 
 	RekeyTime    time.Duration
 	RekeyBytes   uint64        // 0: no such limit
@@ -109,7 +111,7 @@ func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ik
 		Auth:    ike.Auth{PSK: t.PSK, Private: c.Key, PeerPublic: t.PeerKey},
 		Local:   selectors(t.Local),
 		Remotes: selectors(t.Remote),
-		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS,
+		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS, NoMLKEM: t.NoMLKEM,
 		ChildLifetime: t.RekeyTime,
 		DPD:           ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
 	}

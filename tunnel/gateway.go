@@ -78,7 +78,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 	}
-	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI})
+	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, MaxPacket: c.IKEPacket})
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {

@@ -17,6 +17,7 @@ const file = `version: 1
 gateway:
   id: gw-a.example
   port: 4501
+  ike_packet: 900
   interface: vpn7
   addresses: [10.99.0.1/32]
   mtu: 1400
@@ -30,7 +31,7 @@ tunnels:
     remote_subnets: [10.2.0.0/16, fd00:2::/64]
     weight: 3
     rate: 100Mbit
-    crypto: {ciphers: [chacha20poly1305, aes128gcm, aes256gcm], groups: [p384, p256, x25519], esn: false}
+    crypto: {ciphers: [chacha20poly1305, aes128gcm, aes256gcm], groups: [p384, p256, x25519], esn: false, mlkem768: false}
     rekey: {time: 30m, bytes: 1GiB, packets: 1000000}
     dpd: {interval: 5s, timeout: 20s}
 `
@@ -52,7 +53,7 @@ func load(t *testing.T) *configs.File {
 
 func TestFileReachesTheGateway(t *testing.T) {
 	c := gatewayConfig(load(t), "v1")
-	if c.LocalID != "gw-a.example" || c.Port != 4501 || c.Interface != "vpn7" || c.MTU != 1400 || len(c.Addresses) != 1 || c.Version != "v1" {
+	if c.LocalID != "gw-a.example" || c.Port != 4501 || c.IKEPacket != 900 || c.Interface != "vpn7" || c.MTU != 1400 || len(c.Addresses) != 1 || c.Version != "v1" {
 		t.Errorf("gateway: %+v", c)
 	}
 	if c.Offload != (tunnel.Offload{NoUSO: true, NoUDPGRO: true}) {
@@ -71,7 +72,7 @@ func TestFileReachesTheGateway(t *testing.T) {
 	if !slices.Equal(b.Ciphers, []ike.Cipher{ike.ChaCha20Poly1305, ike.AES128GCM, ike.AES256GCM}) || !slices.Equal(b.Groups, []ike.Group{ike.P384, ike.P256, ike.X25519}) {
 		t.Errorf("ciphers %v, groups %v", b.Ciphers, b.Groups)
 	}
-	if b.Weight != 3 || b.ESN || !b.PFS || b.RekeyTime != 30*time.Minute || b.RekeyBytes != 1<<30 || b.RekeyPackets != 1000000 {
+	if b.Weight != 3 || b.ESN || !b.PFS || !b.NoMLKEM || b.RekeyTime != 30*time.Minute || b.RekeyBytes != 1<<30 || b.RekeyPackets != 1000000 {
 		t.Errorf("tunnel: %+v", b)
 	}
 	if b.DPDInterval != 5*time.Second || b.DPDTimeout != 15*time.Second {
