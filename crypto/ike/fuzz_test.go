@@ -11,18 +11,20 @@ import (
 
 // FuzzMachine gives arbitrary bytes to machines in every state, logging at trace
 // level: as a datagram, as a message with the right SPIs, and sealed with the right
-// keys.
+// keys, whole or as a fragment.
 func FuzzMachine(f *testing.F) {
-	for state := range byte(6) {
-		for how := range byte(3) {
+	for state := range byte(8) {
+		for how := range byte(4) {
 			f.Add(state, how, byte(37), uint32(0), []byte{0, 0, 0, 4})
 			f.Add(state, how, byte(36), uint32(2), []byte{41, 0, 0, 0, 0, 12, 3, 4, 0x40, 9, 1, 2, 3, 4})
 			f.Add(state, how, byte(35), uint32(1), bytes.Repeat([]byte{0, 0, 0, 8}, 8))
 			f.Add(state, how, byte(34), uint32(0), bytes.Repeat([]byte{0xff}, 60))
+			f.Add(state, how, byte(35), uint32(1), []byte{41, 1, 1, 0, 0, 0, 8, 0, 0, 0x40, 0})
+			f.Add(state, how, byte(37), uint32(2), []byte{0, 2, 3, 0, 0, 0, 8})
 		}
 	}
 	f.Fuzz(func(t *testing.T, state, how, exchange byte, id uint32, data []byte) {
-		st := fuzzState(t, state%6)
+		st := fuzzState(t, state%8)
 		for _, n := range []*node{st.a, st.b} {
 			other := st.a
 			if n == st.a {
@@ -50,6 +52,10 @@ func fuzzState(t *testing.T, state byte) *stage {
 		return hold(t, message.ExchangeIKEAuth, false, true)
 	case 3:
 		return hold(t, message.ExchangeIKEAuth, true, false)
+	case 6:
+		return holdHybrid(t, message.ExchangeIKEIntermediate, false)
+	case 7:
+		return holdHybrid(t, message.ExchangeIKEIntermediate, true)
 	}
 	w := newWorld(t, 1)
 	st := &stage{w: w}
@@ -69,11 +75,11 @@ func fuzzState(t *testing.T, state byte) *stage {
 // fuzzMessage makes a message of n out of data.
 func fuzzMessage(t *testing.T, n *node, how, exchange byte, id uint32, data []byte) []byte {
 	s := only(n)
-	if how%3 == 0 || s == nil || len(data) == 0 {
+	if how%4 == 0 || s == nil || len(data) == 0 {
 		return data
 	}
 	h := s.header(message.ExchangeType(exchange), how&0x40 != 0, id)
-	if how%3 == 1 || s.state == saInit {
+	if how%4 == 1 || s.state == saInit {
 		raw, err := message.Marshal(&message.Message{Header: h})
 		if err != nil {
 			t.Fatal(err)
@@ -86,5 +92,12 @@ func fuzzMessage(t *testing.T, n *node, how, exchange byte, id uint32, data []by
 	if len(data) > 60000 {
 		data = data[:60000]
 	}
-	return sealAs(t, n, h, message.PayloadType(data[0]), data[1:])
+	if how%4 == 2 || len(data) < 3 || data[1] == 0 || data[1] > data[2] {
+		return sealAs(t, n, h, message.PayloadType(data[0]), data[1:])
+	}
+	first := message.PayloadNone
+	if data[1] == 1 {
+		first = message.PayloadType(data[0])
+	}
+	return resealed(t, n, h.Exchange, id, first, uint16(data[1]), uint16(data[2]), data[3:])
 }
