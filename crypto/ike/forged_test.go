@@ -167,7 +167,9 @@ func TestErrorAnswers(t *testing.T) {
 	}
 }
 
-// TestProtectedErrors sends an authenticated message that is wrong, to an SA that stays.
+// TestProtectedErrors sends an authenticated message that is wrong. The SA stays, unless
+// the message breaks the syntax: the peer is then sent a DELETE behind the answer
+// (RFC 7296 §2.21.3).
 func TestProtectedErrors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		exchange message.ExchangeType
@@ -194,20 +196,28 @@ func TestProtectedErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw := sealAs(t, a, h, first, plain)
-		var answer []byte
-		w.filter = func(p *packet) bool { answer = p.ike; return false }
+		var sent [][]byte
+		w.filter = func(p *packet) bool { sent = append(sent, p.ike); return true }
 		b.step(Datagram{Local: b.addr, Remote: a.addr, Bytes: raw})
-		if answer == nil {
+		if len(sent) == 0 {
 			t.Errorf("%s: no answer", name)
 			continue
 		}
-		_, ps := opened(t, a, answer)
+		_, ps := opened(t, a, sent[0])
 		if message.FindNotify(ps, tt.want) == nil {
 			t.Errorf("%s: answered %s", name, outline(ps))
 		}
-		if len(b.downs) != 0 || len(b.children) != 1 {
-			t.Errorf("%s ended something", name)
+		if tt.want != message.NotifyInvalidSyntax {
+			if len(b.downs) != 0 || len(b.children) != 1 || len(sent) != 1 {
+				t.Errorf("%s ended something", name)
+			}
+			continue
 		}
+		if len(b.downs) != 1 || b.downs[0].Reason.Code != ReasonInvalidSyntax || len(sent) != 2 {
+			t.Errorf("%s: %v, %d messages", name, b.downs, len(sent))
+		}
+		w.run(10 * time.Second) // a takes the tunnel up again
+		w.quiet()
 	}
 }
 

@@ -171,7 +171,8 @@ func (s *sa) send(msgs [][]byte) {
 	}
 }
 
-// respond answers the request at hand and remembers the answer.
+// respond answers the request at hand and remembers the answer. INVALID_SYNTAX ends the
+// IKE SA at both ends (RFC 7296 §2.21.3); not every peer knows, so it is told.
 func (s *sa) respond(x message.ExchangeType, ps []message.Payload) {
 	b, err := s.seal(x, true, s.expectID, ps)
 	if err != nil {
@@ -182,6 +183,9 @@ func (s *sa) respond(x message.ExchangeType, ps []message.Payload) {
 	s.expectID++
 	s.answer = b
 	s.send(b)
+	if s.state == saEstablished && x != message.ExchangeIKEAuth && message.FindNotify(ps, message.NotifyInvalidSyntax) != nil {
+		s.beginDelete(Reason{ReasonInvalidSyntax, "a request of " + s.remote.String() + " broke the syntax of " + x.String()})
+	}
 }
 
 // close forgets the SA without a word to the peer. Its children must be gone or go
