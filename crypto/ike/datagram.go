@@ -107,7 +107,7 @@ func (s *sa) open(d Datagram, h message.Header, sk *message.Encrypted) (ps []mes
 		s.reject(RejectDecrypt, d, err.Error())
 		return nil, false, err
 	}
-	s.in, s.out = in, out
+	s.in, s.out, s.proven = in, out, true
 	if err == nil {
 		s.m.traceMessage("opened", d.Remote, h, ps)
 	}
@@ -121,7 +121,7 @@ func (s *sa) request(d Datagram, h message.Header, sk *message.Encrypted) {
 		s.reject(RejectMessageID, d, fmt.Sprintf("request %d, expected %d", h.MessageID, s.expectID))
 		return
 	}
-	if !again && (s.state == saRefused || s.state == saHalfOpen && h.Exchange != message.ExchangeIKEAuth) {
+	if !again && (s.state == saRefused || s.state == saFading || s.state == saHalfOpen && h.Exchange != message.ExchangeIKEAuth) {
 		s.reject(RejectExchange, d, h.Exchange.String()+" before authentication")
 		return
 	}
@@ -223,6 +223,8 @@ func (s *sa) response(d Datagram, h message.Header, sk *message.Encrypted) {
 		s.authResponse(d, r, ps)
 	case r.kind == taskDeleteIKE:
 		s.end(s.why, true)
+	case r.kind == taskRekeyIKE:
+		s.rekeyResponse(r, ps)
 	case s.state == saDeleting:
 		// Whatever it made or closed ends with the IKE SA.
 	case r.kind == taskDeleteChild:
@@ -239,7 +241,7 @@ func (k taskKind) exchange() message.ExchangeType {
 		return message.ExchangeIKESAInit
 	case taskAuth:
 		return message.ExchangeIKEAuth
-	case taskNewChild, taskRekeyChild:
+	case taskNewChild, taskRekeyChild, taskRekeyIKE:
 		return message.ExchangeCreateChildSA
 	}
 	return message.ExchangeInformational

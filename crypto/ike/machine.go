@@ -90,6 +90,10 @@ func (m *Machine) handle(ev Event) {
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.softLimit()
 		}
+	case Rekey:
+		if p := m.peers[ev.ID]; p != nil {
+			p.rekey(ev.IKE)
+		}
 	case HardLimit:
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.hardLimit()
