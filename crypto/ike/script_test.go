@@ -27,11 +27,13 @@ type script struct {
 	esp     map[string]int // packets sent to each
 	errors  map[string]int // "b NO_PROPOSAL_CHOSEN" → how often it was sealed
 	names   []string       // of the messages sent, retransmissions left out
-	touch   int            // the message to be touched, counted by seen; −1: none
+	touch   int            // the message to be touched, counted by seen
 	how     string         // "lost", "late" or "doubled"
 	started bool
-	gap     bool // there is to be nothing to send on for a while, so ESP on its way may be lost
+	gap     bool // ESP may be lost: see noChild
 }
+
+const touchNone = -1
 
 // rule is what is done with the next messages of a name.
 type rule struct {
@@ -65,7 +67,7 @@ func newScript(t testing.TB, seed uint64, change func(a, b *Peer)) *script {
 	w := newWorld(t, seed)
 	w.delayMin, w.delayMax = 10*time.Millisecond, 10*time.Millisecond
 	s := &script{world: w, kinds: map[string]string{}, asked: map[string]string{}, sealed: map[string]string{},
-		held: map[string]*packet{}, esp: map[string]int{}, errors: map[string]int{}, touch: -1}
+		held: map[string]*packet{}, esp: map[string]int{}, errors: map[string]int{}, touch: touchNone}
 	w.filter = s.see
 	s.a, s.b = pair(w, change)
 	s.a.log, s.b.log = slog.New(outlines{s, "a"}), slog.New(outlines{s, "b"})
@@ -199,7 +201,7 @@ func (s *script) release(names ...string) {
 	s.t.Helper()
 	for _, name := range names {
 		p := s.held[name]
-		if p == nil && s.touch < 0 {
+		if p == nil && s.touch == touchNone {
 			s.failf("nothing of the name %q was held", name)
 		}
 		s.rules = slices.DeleteFunc(s.rules, func(r *rule) bool { return r.name == name })
@@ -217,10 +219,14 @@ func (s *script) child(n *node) *child { return n.m.peers[n.peers[0].ID].using }
 
 func (s *script) sa(n *node) *sa { return n.m.peers[n.peers[0].ID].current() }
 
+// noChild says that there is to be nothing to send on for a while: who answers with a
+// new child then uses it at once, and what it sends may overtake the answer.
+func (s *script) noChild() { s.strict, s.gap = false, true }
+
 // deleteChild closes the child in use, as strongSwan does when its user says so.
 func (s *script) deleteChild(n *node) {
 	s.logf("%s deletes its child", n.name)
-	s.strict = false // who answers with a new one uses it at once
+	s.noChild()
 	s.inside(n, s.child(n).delete)
 }
 
@@ -233,7 +239,7 @@ func (s *script) inside(n *node, do func()) {
 // deleteIKE closes the IKE SA.
 func (s *script) deleteIKE(n *node) {
 	s.logf("%s deletes its IKE SA", n.name)
-	s.strict, s.gap = false, true
+	s.noChild()
 	s.inside(n, func() { s.sa(n).beginDelete(Reason{Code: ReasonRemoved}) })
 }
 
@@ -246,7 +252,7 @@ func (s *script) create(n *node) {
 // finish lets all settle and checks what must hold then.
 func (s *script) finish() {
 	s.t.Helper()
-	s.run(60 * time.Second)
+	s.run(10 * time.Second)
 	if s.gap {
 		clear(s.delivered)
 		clear(s.esp)
@@ -259,7 +265,7 @@ func (s *script) finish() {
 		s.run(time.Second)
 	}
 	s.a.traffic, s.b.traffic = false, false
-	s.run(time.Second)
+	s.run(60 * time.Second)
 	s.quiet()
 	for _, n := range s.nodes {
 		if got := s.delivered[n.name]; got != s.esp[n.name] {
