@@ -92,6 +92,7 @@ func (c *child) use() {
 	if !p.up || p.announced != c.sa {
 		p.announce(c.sa)
 	}
+	p.direct(c.sa) // the peer may have moved while there was nothing to send on
 	p.m.emit(UseOutbound{p.ID, c.in})
 }
 

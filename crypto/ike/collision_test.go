@@ -70,7 +70,7 @@ var collisions = []collision{
 	{"child: the other end lost it", nil, func(s *script) {
 		s.noChild()
 		c := s.child(s.b)
-		s.inside(s.b, func() { c.drop(true) })
+		s.b.inside(func() { c.drop(true) })
 		s.a.soft()
 	}, "b CHILD_SA_NOT_FOUND ×1", "child"},
 	{"child: DELETE is answered without the SPI", nil, func(s *script) {

@@ -223,30 +223,22 @@ func (s *script) sa(n *node) *sa { return n.m.peers[n.peers[0].ID].current() }
 // new child then uses it at once, and what it sends may overtake the answer.
 func (s *script) noChild() { s.strict, s.gap = false, true }
 
-// deleteChild closes the child in use, as strongSwan does when its user says so.
+// deleteChild closes the child in use.
 func (s *script) deleteChild(n *node) {
-	s.logf("%s deletes its child", n.name)
 	s.noChild()
-	s.inside(n, s.child(n).delete)
-}
-
-// inside does something within a step of the machine.
-func (s *script) inside(n *node, do func()) {
-	n.m.timers.set(&timer{fire: do}, s.now)
-	n.step(Tick{})
+	n.closeChild()
 }
 
 // deleteIKE closes the IKE SA.
 func (s *script) deleteIKE(n *node) {
-	s.logf("%s deletes its IKE SA", n.name)
 	s.noChild()
-	s.inside(n, func() { s.sa(n).beginDelete(Reason{Code: ReasonRemoved}) })
+	n.closeIKE()
 }
 
 // create asks for a child where there is none.
 func (s *script) create(n *node) {
 	s.logf("%s makes a child", n.name)
-	s.inside(n, func() { s.sa(n).enqueue(task{kind: taskNewChild}) })
+	n.inside(func() { s.sa(n).enqueue(task{kind: taskNewChild}) })
 }
 
 // finish lets all settle and checks what must hold then.
