@@ -161,4 +161,5 @@ func (s *sa) establish() {
 		s.m.timers.stop(&s.expire)
 	}
 	s.m.timers.set(&s.dpd, s.m.now.Add(p.DPD.Interval))
+	s.age()
 }

@@ -33,6 +33,7 @@ type child struct {
 	pending    bool   // we answered its exchange: to be used once the peer is known to have it
 
 	timer timer // of a live child its rekey or forced end, of a leaving one its removal
+	hard  timer // the hard end of its lifetime
 }
 
 func (c *child) suiteText() string {
@@ -57,7 +58,8 @@ func (c *child) goesOn() bool {
 func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 	p := s.peer
 	c.sa, c.created, c.order = s, s.m.now, s.m.tick()
-	c.timer.fire = c.timeout
+	c.timer.fire, c.hard.fire = c.timeout, c.tooOld
+	s.m.timers.set(&c.hard, s.m.now.Add(part(p.ChildLifetime, hardPart)))
 	s.hadChild = true
 	s.m.timers.stop(&s.childless)
 	p.children = append(p.children, c)
@@ -90,6 +92,7 @@ func (c *child) use() {
 	if !p.up || p.announced != c.sa {
 		p.announce(c.sa)
 	}
+	p.direct(c.sa) // the peer may have moved while there was nothing to send on
 	p.m.emit(UseOutbound{p.ID, c.in})
 }
 
@@ -112,6 +115,7 @@ func (c *child) drop(linger bool) {
 		return
 	}
 	c.leaving, c.pending = true, false
+	m.timers.stop(&c.hard)
 	wasUsed := p.using == c
 	if wasUsed {
 		p.using = nil
@@ -121,6 +125,7 @@ func (c *child) drop(linger bool) {
 	}
 	if linger {
 		m.timers.set(&c.timer, m.now.Add(lingerTime))
+		p.forgetLeaving()
 	} else {
 		c.forget()
 	}
@@ -133,6 +138,7 @@ func (c *child) drop(linger bool) {
 func (c *child) forget() {
 	m, p := c.sa.m, c.sa.peer
 	m.timers.stop(&c.timer)
+	m.timers.stop(&c.hard)
 	p.children = slices.DeleteFunc(p.children, func(o *child) bool { return o == c })
 	rest := slices.DeleteFunc(m.outbound[c.out], func(o *child) bool { return o == c })
 	if len(rest) == 0 {
@@ -145,6 +151,22 @@ func (c *child) forget() {
 	}
 	c.leaving = true
 	m.emit(RemoveChild{p.ID, c.in})
+}
+
+// forgetLeaving keeps to maxLeaving.
+func (p *peer) forgetLeaving() {
+	n := 0
+	for _, c := range p.children {
+		if c.leaving {
+			n++
+		}
+	}
+	for _, c := range slices.Clone(p.children) {
+		if n > maxLeaving && c.leaving {
+			c.forget()
+			n--
+		}
+	}
 }
 
 // successor is the child to send on when c ends: what rekeyed it, or else the newest.

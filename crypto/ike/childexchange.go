@@ -10,9 +10,10 @@ import (
 	"vpngw/crypto/ike/message"
 )
 
-// offer is our half of an exchange that makes a child.
+// offer is our half of an exchange that makes a child, or of one that rekeys the IKE SA.
 type offer struct {
-	spi     uint32
+	spi     uint32      // of a child
+	ikeSPI  message.SPI // of an IKE SA
 	nonce   []byte
 	group   Group // 0: no key exchange
 	private *ecdh.PrivateKey

@@ -7,15 +7,21 @@ import (
 	"vpngw/crypto/ike/message"
 )
 
-// maxChildren bounds the children of one IKE SA, leaving ones included.
-const maxChildren = 16
+const (
+	maxChildren = 16 // of one IKE SA, without leaving ones
+	maxLeaving  = 64 // leaving ones of a peer: the oldest is forgotten first
+)
 
 func lessNonce(a, b []byte) bool { return bytes.Compare(a, b) < 0 }
 
 // childRequest answers CREATE_CHILD_SA.
 func (s *sa) childRequest(d Datagram, ps []message.Payload) {
-	old, refused := s.admitChild(ps)
-	if refused == nil {
+	s.settledByPeer()
+	var refused *refusal
+	var old *child
+	if isRekey(ps) {
+		refused = s.rekeyRequest(ps)
+	} else if old, refused = s.admitChild(ps); refused == nil {
 		refused = s.makeChild(ps, old)
 	}
 	if refused != nil {
@@ -36,14 +42,12 @@ func (s *sa) admitChild(ps []message.Payload) (old *child, refused *refusal) {
 	if s.state != saEstablished {
 		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "the IKE SA is being deleted"}
 	}
-	for sa := range message.All[*message.SA](ps) {
-		if sa.Proposals[0].Protocol == message.ProtocolIKE {
-			return nil, &refusal{message.NotifyNoAdditionalSAs, nil, RejectExchange, "rekey of the IKE SA: a new one is to be made instead"}
-		}
+	if s.req != nil && s.req.kind == taskRekeyIKE {
+		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "the IKE SA is being rekeyed"}
 	}
 	count := 0
 	for _, c := range s.peer.children {
-		if c.sa == s {
+		if c.sa == s && !c.leaving {
 			count++
 		}
 	}
@@ -66,7 +70,7 @@ func (s *sa) admitChild(ps []message.Payload) (old *child, refused *refusal) {
 		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "a child is being made"}
 	case old == nil || old.leaving:
 		return nil, gone
-	case old.deleting || old.replacedBy.goesOn():
+	case old.deleting || old.replacedBy.goesOn() || old.collision.goesOn():
 		return nil, &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, "that child is being closed"}
 	}
 	return old, nil
@@ -130,14 +134,15 @@ func (s *sa) informational(d Datagram, ps []message.Payload) {
 			if s.state == saDeleting {
 				why = s.why
 			}
-			s.endedByPeer(why)
+			s.deletedByPeer(why)
 			return
 		case message.ProtocolESP:
+			s.settledByPeer()
 			for _, spi := range del.SPIs {
 				c := s.childByOutbound(spi)
 				switch {
 				case c != nil && !slices.Contains(gone, c.in):
-					gone = append(gone, s.deletedByPeer(c)...)
+					gone = append(gone, s.childDeletedByPeer(c)...)
 				case c == nil && s.req != nil && s.req.offer != nil && len(s.req.stillborn) < maxChildren:
 					s.req.stillborn = append(s.req.stillborn, spi)
 				}
@@ -164,9 +169,9 @@ func (s *sa) endedByPeer(why Reason) {
 	s.end(why, true)
 }
 
-// deletedByPeer takes the peer's DELETE of a child and gives the SPI to answer with,
+// childDeletedByPeer takes the peer's DELETE of a child and gives the SPI to answer with,
 // none if our own DELETE of it is under way (RFC 7296 §1.4.1).
-func (s *sa) deletedByPeer(c *child) []uint32 {
+func (s *sa) childDeletedByPeer(c *child) []uint32 {
 	if c.leaving {
 		return nil
 	}

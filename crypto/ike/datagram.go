@@ -96,7 +96,7 @@ func (s *sa) request(d Datagram, h message.Header, sealed message.Payload) {
 		s.reject(RejectMessageID, d, fmt.Sprintf("request %d, expected %d", h.MessageID, s.expectID))
 		return
 	}
-	if !again && (s.state == saRefused || s.state == saHalfOpen && h.Exchange != s.due()) {
+	if !again && (s.state == saRefused || s.state == saFading || s.state == saHalfOpen && h.Exchange != s.due()) {
 		s.reject(RejectExchange, d, h.Exchange.String()+" before authentication")
 		return
 	}
@@ -207,6 +207,8 @@ func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 		s.authResponse(d, r, ps)
 	case r.kind == taskDeleteIKE:
 		s.end(s.why, true)
+	case r.kind == taskRekeyIKE:
+		s.rekeyResponse(r, ps)
 	case s.state == saDeleting:
 		// Whatever it made or closed ends with the IKE SA.
 	case message.FindNotify(ps, message.NotifyInvalidSyntax) != nil:
@@ -229,7 +231,7 @@ func (k taskKind) exchange() message.ExchangeType {
 		return message.ExchangeIKEIntermediate
 	case taskAuth:
 		return message.ExchangeIKEAuth
-	case taskNewChild, taskRekeyChild:
+	case taskNewChild, taskRekeyChild, taskRekeyIKE:
 		return message.ExchangeCreateChildSA
 	}
 	return message.ExchangeInformational

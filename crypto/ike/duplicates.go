@@ -27,14 +27,14 @@ func (s *sa) resolve(c *child, contact bool) {
 		switch {
 		case !overlap(s, o) && contact:
 			o.discard(Reason{Code: ReasonReplaced, Detail: "the peer has no other SA"}, c)
-		case !overlap(s, o) || s.initiator == o.initiator:
+		case !overlap(s, o) || s.initiator == o.born().initiator:
 			o.superseded(s.initiator, 0)
 			alone = alone && !o.hasChild()
-		case lessNonce(s.lowNonce(), o.lowNonce()):
+		case lessNonce(s.lowNonce(), o.born().lowNonce):
 			won = false
 			s.superseded(s.initiator, crossingWait)
 		default:
-			o.superseded(o.initiator, crossingWait)
+			o.superseded(o.born().initiator, crossingWait)
 			alone = alone && !o.hasChild()
 		}
 	}
@@ -55,8 +55,24 @@ func (s *sa) replaceOlder() {
 }
 
 // overlap tells whether each of the two began before the other one stood.
-func overlap(a, b *sa) bool {
+func overlap(x, y *sa) bool {
+	a, b := x.born(), y.born()
 	return a.createdAt < b.establishedAt && b.createdAt < a.establishedAt
+}
+
+// birth is what tells an SA from another of the same peer. All that rekey one another
+// have that of the first: the two ends need not agree on when they were rekeyed.
+type birth struct {
+	createdAt, establishedAt uint64 // logical time
+	initiator                bool
+	lowNonce                 []byte
+}
+
+func (s *sa) born() birth {
+	if s.birth != nil {
+		return *s.birth
+	}
+	return birth{s.createdAt, s.establishedAt, s.initiator, s.lowNonce()}
 }
 
 func (s *sa) lowNonce() []byte { return lower(s.nonceI, s.nonceR) }

@@ -181,7 +181,7 @@ func TestProtectedErrors(t *testing.T) {
 		"empty child":      {message.ExchangeCreateChildSA, nil, message.NotifyInvalidSyntax},
 		"unknown exchange": {message.ExchangeType(99), nil, message.NotifyInvalidSyntax},
 		"IKE rekey": {message.ExchangeCreateChildSA, []message.Payload{&message.SA{Proposals: []message.Proposal{{Number: 1, Protocol: message.ProtocolIKE,
-			SPI: message.IKESPI(9), Transforms: []message.Transform{AES256GCM.transform()}}}}}, message.NotifyNoAdditionalSAs},
+			SPI: message.IKESPI(9), Transforms: []message.Transform{AES256GCM.transform()}}}}}, message.NotifyInvalidSyntax},
 		"rekey of nothing": {message.ExchangeCreateChildSA, []message.Payload{&message.Notify{Protocol: message.ProtocolESP, SPI: message.ChildSPI(4711),
 			Type: message.NotifyRekeySA}}, message.NotifyChildSANotFound},
 	} {

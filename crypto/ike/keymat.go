@@ -20,7 +20,8 @@ func (ikeKeys) GoString() string { return "[redacted]" }
 
 // deriveIKE computes SKEYSEED = prf(Ni ‖ Nr, g^ir) and from it the SK_*.
 func deriveIKE(s suite, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
-	return expandIKE(s, s.prf.sum(append(append([]byte(nil), ni...), nr...), secret), ni, nr, spiI, spiR)
+	seed := s.prf.sum(append(append([]byte(nil), ni...), nr...), secret)
+	return expandIKE(s, seed, ni, nr, spiI, spiR)
 }
 
 // mixIKE computes SKEYSEED(1) = prf(SK_d(0), SK(1) ‖ Ni ‖ Nr) and from it new SK_*, where
@@ -29,7 +30,14 @@ func mixIKE(s suite, skD, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys
 	return expandIKE(s, s.prf.sum(skD, secret, ni, nr), ni, nr, spiI, spiR)
 }
 
-// expandIKE gives the SK_* of a SKEYSEED.
+// rekeyIKE computes SKEYSEED = prf(SK_d (old), g^ir ‖ Ni ‖ Nr) with the PRF of the old
+// SA, and from it the SK_* of the new one with its own (RFC 7296 §2.18).
+func rekeyIKE(old PRF, oldD []byte, s suite, secret, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
+	seed := old.sum(oldD, append(append(append([]byte(nil), secret...), ni...), nr...))
+	return expandIKE(s, seed, ni, nr, spiI, spiR)
+}
+
+// expandIKE computes the SK_* = prf+(SKEYSEED, Ni ‖ Nr ‖ SPIi ‖ SPIr).
 func expandIKE(s suite, seed, ni, nr []byte, spiI, spiR message.SPI) ikeKeys {
 	var spis [16]byte
 	binary.BigEndian.PutUint64(spis[:8], uint64(spiI))

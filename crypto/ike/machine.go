@@ -17,7 +17,8 @@ type Machine struct {
 	cfg     Config
 	log     *slog.Logger
 	now     time.Time
-	order   uint64 // logical clock: what came first where times are equal
+	ahead   time.Duration // of the caller's clock, by as much as that went back
+	order   uint64        // logical clock: what came first where times are equal
 	timers  timers
 	actions []Action
 	ended   bool // after Shutdown
@@ -53,13 +54,15 @@ func New(c Config) *Machine {
 }
 
 // Step takes an event at the time now and returns what is to be done. The slice is
-// valid until the next Step. Only differences between the times given are used, and a
-// time before the last one counts as the last one.
+// valid until the next Step. Only differences between the times given are used. A time
+// before the last one counts as the last one, and time goes on from there.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
 	clear(m.actions)
 	m.actions = m.actions[:0]
-	if now.After(m.now) {
-		m.now = now
+	if t := now.Add(m.ahead); t.Before(m.now) {
+		m.ahead = m.now.Sub(now)
+	} else {
+		m.now = t
 	}
 	if !m.ended {
 		m.handle(ev)
@@ -72,7 +75,13 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 
 // Deadline is when Step is to be called next, with Tick if nothing else happened.
 // The zero time means never.
-func (m *Machine) Deadline() time.Time { return m.timers.next() }
+func (m *Machine) Deadline() time.Time {
+	at := m.timers.next()
+	if !at.IsZero() {
+		at = at.Add(-m.ahead)
+	}
+	return at
+}
 
 func (m *Machine) handle(ev Event) {
 	switch ev := ev.(type) {
@@ -89,6 +98,10 @@ func (m *Machine) handle(ev Event) {
 	case SoftLimit:
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.softLimit()
+		}
+	case Rekey:
+		if p := m.peers[ev.ID]; p != nil {
+			p.rekey(ev.IKE)
 		}
 	case HardLimit:
 		if c := m.child(ev.ID, ev.SPI); c != nil {

@@ -79,6 +79,7 @@ func (s *sa) decrypt(d Datagram, sealed message.Payload, in *protection) (body [
 	if s.in == nil {
 		s.in, s.out = in, out
 	}
+	s.proven = true
 	return body, true, err
 }
 

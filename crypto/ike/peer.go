@@ -91,6 +91,8 @@ type Peer struct {
 	// preferred. A peer that was let in with it is not refused: it is no weaker.
 	NoMLKEM bool
 
+	// Where no rekey succeeds, the keys end at 5/4 of their lifetime and a new handshake
+	// replaces them.
 	ChildLifetime time.Duration // until a child is rekeyed, ± 10 % jitter; default 1 h
 	IKELifetime   time.Duration // until the IKE SA is rekeyed, ± 10 % jitter; default 8 h
 	DPD           DPD
@@ -122,7 +124,7 @@ func (p *Peer) Validate() error {
 		return fail("neither a PSK nor an Ed25519 private key")
 	case p.Auth.PSK == nil && len(p.Auth.PeerPublic) != ed25519.PublicKeySize:
 		return fail("no Ed25519 public key of the peer")
-	case p.ChildLifetime < 0 || p.DPD.Interval < 0 || p.DPD.Timeout < 0:
+	case p.ChildLifetime < 0 || p.IKELifetime < 0 || p.DPD.Interval < 0 || p.DPD.Timeout < 0:
 		return fail("a negative duration")
 	}
 	if err := validSelectors(p.Local); err != nil {

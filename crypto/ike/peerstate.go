@@ -29,7 +29,7 @@ type peer struct {
 	removed bool
 
 	attempt   *sa      // our handshake under way
-	sas       []*sa    // established, oldest first
+	sas       []*sa    // authenticated, oldest first
 	children  []*child // of all of them, and the leaving ones; oldest first
 	using     *child   // what the tunnel sends on
 	up        bool     // Up was given, and no Down since
@@ -50,6 +50,7 @@ func (m *Machine) addPeer(cfg Peer) {
 		return
 	}
 	cfg.ChildLifetime = cmp.Or(cfg.ChildLifetime, time.Hour)
+	cfg.IKELifetime = cmp.Or(cfg.IKELifetime, 8*time.Hour)
 	cfg.DPD.Interval = cmp.Or(cfg.DPD.Interval, 10*time.Second)
 	cfg.DPD.Timeout = cmp.Or(cfg.DPD.Timeout, 20*time.Second)
 	p := &peer{Peer: cfg, m: m, log: m.log.With("peer", cfg.Name)}
@@ -215,6 +216,9 @@ func (m *Machine) Status(id PeerID) PeerStatus {
 		st.Children = append(st.Children, cs)
 		rekeying = rekeying || c.rekeying || c.replacedBy != nil && !c.leaving
 	}
+	for _, s := range p.sas {
+		rekeying = rekeying || s.rekeying && s.state == saEstablished
+	}
 	switch {
 	case p.using != nil && rekeying:
 		st.State = StateRekeying
@@ -241,6 +245,11 @@ func (m *Machine) Strangers() Counters { return m.strangers }
 func (p *peer) current() *sa {
 	if p.using != nil {
 		return p.using.sa
+	}
+	for _, s := range slices.Backward(p.sas) {
+		if s.state == saEstablished {
+			return s
+		}
 	}
 	if n := len(p.sas); n > 0 {
 		return p.sas[n-1]

@@ -18,13 +18,14 @@ const (
 	ReasonReplaced                 // another IKE SA with the same peer took over
 	ReasonRefused                  // the peer refused for another reason
 	ReasonLocal                    // our side failed: randomness, SPI supply
+	ReasonExpired                  // the keys grew too old: no rekey succeeded
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
 	"", "configuration refused", "no response", "peer is dead", "no common proposal",
 	"authentication failed", "no common traffic selectors", "invalid message",
-	"deleted by the peer", "removed", "replaced", "refused by the peer", "local failure",
+	"deleted by the peer", "removed", "replaced", "refused by the peer", "local failure", "expired",
 }
 
 // String gives the reason in words.

@@ -20,7 +20,7 @@ const (
 	closeTimeout = 5 * time.Second
 	busyWait     = 1500 * time.Millisecond // after TEMPORARY_FAILURE
 	heardFactor  = 4                       // ESP that goes on stretches a request's timeout at most so far
-	maxTasks     = 16
+	maxTasks     = 64
 
 	childlessTime = 3 * time.Second // for the peer to make a child of an SA that lost its last
 )
@@ -35,6 +35,7 @@ const (
 	taskNewChild
 	taskRekeyChild
 	taskDeleteChild
+	taskRekeyIKE
 	taskDeleteIKE
 )
 
@@ -42,7 +43,7 @@ const (
 type task struct {
 	kind  taskKind
 	child *child
-	group Group // for a child: the group that the peer wants, or 0
+	group Group // the group that the peer wants, or 0
 	tries int   // of INVALID_KE_PAYLOAD
 
 	urgent int // sends left at the urgent pace
@@ -56,15 +57,22 @@ type request struct {
 	parts       reassembly // of the response
 	first, sent time.Time
 	sends       int
-	offer       *offer   // of a child, or nil
+	offer       *offer   // of a child or of an IKE SA, or nil
 	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
 }
 
+// enqueue adds an exchange to what waits for the window. Each waits at most once, so
+// the queue is bounded by the number of children. Should that fail, a new IKE SA is
+// better than an exchange that is silently left out.
 func (s *sa) enqueue(t task) {
-	if s.state != saEstablished && t.kind != taskDeleteIKE || len(s.tasks) >= maxTasks {
+	if s.state != saEstablished && t.kind != taskDeleteIKE {
 		return
 	}
 	if slices.ContainsFunc(s.tasks, func(o task) bool { return o.kind == t.kind && o.child == t.child }) {
+		return
+	}
+	if len(s.tasks) >= maxTasks && t.kind != taskDeleteIKE {
+		s.beginDelete(Reason{ReasonLocal, "too many exchanges wait for " + s.remote.String()})
 		return
 	}
 	s.tasks = append(s.tasks, t)
@@ -91,6 +99,8 @@ func (s *sa) pump() {
 				[]message.Payload{&message.Delete{Protocol: message.ProtocolESP, SPIs: []uint32{t.child.in}}}, nil)
 		case taskNewChild, taskRekeyChild:
 			s.askChild(t)
+		case taskRekeyIKE:
+			s.askRekey(t)
 		}
 	}
 }
@@ -201,15 +211,22 @@ func (s *sa) dpdDue() {
 
 // beginDelete tells the peer that the SA ends. Children stay in for what is under way.
 func (s *sa) beginDelete(why Reason) {
-	if s.state != saEstablished {
+	wasUsable := s.state == saEstablished
+	if !wasUsable && s.state != saRival && s.state != saReplaced {
 		return
 	}
 	s.state, s.why = saDeleting, why
 	s.tasks = nil
+	s.stopAging()
 	s.m.timers.set(&s.expire, s.m.now.Add(2*closeTimeout))
+	if r := s.rival; r != nil {
+		r.beginDelete(why)
+	}
 	s.dropChildren(true)
 	s.enqueue(task{kind: taskDeleteIKE})
-	s.peer.settle(why)
+	if wasUsable {
+		s.peer.settle(why)
+	}
 }
 
 // farewell sends a DELETE that nothing waits for.

@@ -21,11 +21,14 @@ const (
 	saHalfOpen                   // responder: IKE_SA_INIT answered
 	saRefused                    // responder: AUTH refused; only repeats that answer
 	saEstablished                //
+	saRival                      // made by the peer's rekey while ours is under way: one of the two goes
+	saReplaced                   // rekeyed: its children are another's, and it waits for its DELETE
 	saDeleting                   // our DELETE is due or under way: nothing else begins
+	saFading                     // deleted by the peer: only repeats the answer to that
 	saClosed                     //
 )
 
-var saStateNames = [...]string{"init", "auth", "half-open", "refused", "established", "deleting", "closed"}
+var saStateNames = [...]string{"init", "auth", "half-open", "refused", "established", "rival", "replaced", "deleting", "fading", "closed"}
 
 func (s saState) String() string { return saStateNames[s] }
 
@@ -70,7 +73,15 @@ type sa struct {
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
+	rekeying bool   // our rekey of it is due or under way
+	rival    *sa    // made by the peer's rekey of it while ours is under way
+	rivalOf  *sa    // the SA of which it is the rival
+	heir     *sa    // what it was replaced by
+	proven   bool   // an authentic message came in on it
+	birth    *birth // of the first SA of a line of rekeyed ones; nil: this one is it
+
 	retry, dpd, expire, childless, suspect, stale timer
+	soft, hard                                    timer
 	why                                           Reason // of expire
 	lastHint                                      time.Time
 }
@@ -102,6 +113,8 @@ func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
 	s.childless.fire = s.childlessDue
 	s.suspect.fire = s.suspectDue
 	s.stale.fire = func() { s.parts.clear() }
+	s.soft.fire = s.rekey
+	s.hard.fire = s.tooOld
 	return s
 }
 
@@ -195,9 +208,8 @@ func (s *sa) close() {
 		return
 	}
 	s.state = saClosed
-	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.stale} {
-		s.m.timers.stop(t)
-	}
+	s.stopTimers()
+	s.closeRival()
 	if s.m.sas[s.spi()] == s {
 		delete(s.m.sas, s.spi())
 	}
@@ -211,6 +223,12 @@ func (s *sa) close() {
 		if p.attempt == s {
 			p.attempt = nil
 		}
+	}
+}
+
+func (s *sa) stopTimers() {
+	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.soft, &s.hard, &s.stale} {
+		s.m.timers.stop(t)
 	}
 }
 
@@ -252,11 +270,13 @@ func (s *sa) heardFrom() {
 // expired ends what took too long.
 func (s *sa) expired() {
 	switch s.state {
-	case saHalfOpen, saRefused:
+	case saHalfOpen, saRefused, saFading:
 		s.close()
 	case saDeleting:
 		s.end(s.why, false)
-	case saEstablished:
+	case saReplaced:
+		s.replacedDue()
+	case saEstablished, saRival:
 		s.beginDelete(s.why)
 	}
 }

@@ -4,26 +4,35 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 )
 
-var seedFlag = flag.Uint64("ike.seed", 0, "run only this seed of TestSeeds")
-
-const seeds = 400
+var (
+	seedFlag  = flag.Uint64("ike.seed", 0, "run only this seed of TestSeeds, and print its trace")
+	seedsFlag = flag.Uint64("ike.seeds", 400, "how many seeds TestSeeds runs")
+)
 
 // TestSeeds runs random lives of two gateways on a bad wire, then lets the wire get
 // good and checks that all has settled.
 func TestSeeds(t *testing.T) {
 	if *seedFlag != 0 {
-		w := chaos(t, *seedFlag)
+		w := chaos(t, *seedFlag, false)
 		t.Log(w.trace.String())
 		return
 	}
-	for seed := uint64(1); seed <= seeds; seed++ {
-		chaos(t, seed)
+	workers := uint64(runtime.GOMAXPROCS(0))
+	for first := range workers {
+		t.Run(fmt.Sprintf("from %d by %d", first+1, workers), func(t *testing.T) {
+			t.Parallel()
+			for seed := first + 1; seed <= *seedsFlag; seed += workers {
+				chaos(t, seed, true)
+			}
+		})
 	}
 }
 
@@ -31,7 +40,7 @@ func TestSeeds(t *testing.T) {
 // map order of its own.
 func TestSameSeedSameTrace(t *testing.T) {
 	for seed := uint64(1); seed <= 10; seed++ {
-		a, b := chaos(t, seed).trace.String(), chaos(t, seed).trace.String()
+		a, b := chaos(t, seed, false).trace.String(), chaos(t, seed, false).trace.String()
 		if sha256.Sum256([]byte(a)) != sha256.Sum256([]byte(b)) {
 			t.Fatalf("seed %d gave two traces of %d and %d bytes", seed, len(a), len(b))
 		}
@@ -41,8 +50,9 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 }
 
-func chaos(t testing.TB, seed uint64) *world {
+func chaos(t testing.TB, seed uint64, mute bool) *world {
 	w := newWorld(t, seed)
+	w.mute = mute
 	r := rand.New(rand.NewPCG(seed, 2))
 	w.loss = []float64{0, 0.05, 0.2}[r.IntN(3)]
 	w.dup = []float64{0, 0.1}[r.IntN(2)]
@@ -77,44 +87,109 @@ func chaos(t testing.TB, seed uint64) *world {
 		b.connect()
 	}
 	w.run(time.Duration(500+r.IntN(4000)) * time.Millisecond)
-	for range 1 + r.IntN(5) {
-		n := []*node{a, b}[r.IntN(2)]
-		switch r.IntN(8) {
-		case 0:
-			n.kill()
-			w.run(time.Duration(r.IntN(40000)) * time.Millisecond)
-			n.boot()
-			if n == a || !onlyA {
-				n.connect()
-			}
-		case 1, 2:
-			n.soft()
-		case 3, 4, 5:
-			a.soft()
-			w.run(time.Duration(r.IntN(30)) * time.Millisecond)
-			b.soft()
-		case 6:
-			n.hard()
-			if r.IntN(2) == 0 {
-				a.hard()
-				b.hard()
-			}
-		case 7:
-			if s := n.m.peers[n.peers[0].ID].current(); s != nil && s.state == saEstablished {
-				w.logf("%s deletes its IKE SA", n.name)
-				s.why = Reason{Code: ReasonRemoved}
-				n.m.timers.set(&s.expire, w.now)
-				n.step(Tick{})
-			}
-		}
+	for range 1 + r.IntN(6) {
+		w.incident(r, a, b, onlyA)
 		w.run(time.Duration(r.IntN(3000)) * time.Millisecond)
 	}
 	w.loss, w.dup = 0, 0
+	w.espEvery = 400 * time.Millisecond
 	w.run(90 * time.Second)
 	w.quiet()
 	w.strict = true
 	w.run(5 * time.Second)
 	return w
+}
+
+// incident does one of the things that happen to a gateway.
+func (w *world) incident(r *rand.Rand, a, b *node, onlyA bool) {
+	n, o := a, b
+	if r.IntN(2) == 0 {
+		n, o = b, a
+	}
+	pause := func() { w.run(time.Duration(r.IntN(30)) * time.Millisecond) }
+	switch r.IntN(17) {
+	case 0:
+		n.kill()
+		w.run(time.Duration(r.IntN(40000)) * time.Millisecond)
+		n.boot()
+		if n == a || !onlyA {
+			n.connect()
+		}
+	case 1, 2:
+		n.soft()
+	case 3, 4:
+		a.soft()
+		pause()
+		b.soft()
+	case 5:
+		n.hard()
+		if r.IntN(2) == 0 {
+			o.hard()
+		}
+	case 6:
+		n.closeIKE()
+	case 7:
+		n.rekeyIKE()
+	case 8, 9:
+		n.rekeyIKE()
+		pause()
+		o.rekeyIKE()
+	case 10, 11:
+		n.rekeyIKE()
+		pause()
+		o.soft()
+	case 12:
+		o.closeChild()
+		pause()
+		n.rekeyIKE()
+	case 13:
+		n.hard() // and so a new child
+		pause()
+		o.rekeyIKE()
+	case 14:
+		n.rekeyIKE()
+		pause()
+		o.closeIKE()
+	case 15:
+		jump := time.Duration(r.IntN(600)) * time.Second
+		if r.IntN(2) == 0 {
+			jump = -jump
+		}
+		w.logf("the clock of %s jumps by %v", n.name, jump)
+		n.skew += jump
+		n.step(Tick{})
+	case 16:
+		a.addr = netip.AddrPortFrom(a.addr.Addr(), uint16(20000+r.IntN(20000)))
+		w.logf("a is at %v from now on", a.addr)
+	}
+}
+
+// inside does something within a step of the machine.
+func (n *node) inside(do func()) {
+	n.m.timers.set(&timer{fire: do}, n.m.now)
+	n.step(Tick{})
+}
+
+// closeIKE ends the IKE SA, as strongSwan does when its user says so.
+func (n *node) closeIKE() {
+	if !n.alive {
+		return
+	}
+	if s := n.m.peers[n.peers[0].ID].current(); s != nil {
+		n.w.logf("%s deletes its IKE SA", n.name)
+		n.inside(func() { s.beginDelete(Reason{Code: ReasonRemoved}) })
+	}
+}
+
+// closeChild ends the child in use alone.
+func (n *node) closeChild() {
+	if !n.alive {
+		return
+	}
+	if c := n.m.peers[n.peers[0].ID].using; c != nil {
+		n.w.logf("%s deletes its child", n.name)
+		n.inside(c.delete)
+	}
 }
 
 func (n *node) soft() {

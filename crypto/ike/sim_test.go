@@ -27,6 +27,9 @@ type world struct {
 	wire  packets
 	order int
 	trace strings.Builder
+	mute  bool // no trace
+
+	espEvery time.Duration
 
 	loss, dup          float64
 	delayMin, delayMax time.Duration
@@ -86,18 +89,20 @@ type node struct {
 	traffic  bool
 	nextESP  time.Time
 	sentIKE  int
+	skew     time.Duration // of its clock
 	unknown  int
 }
-
-const espEvery = 40 * time.Millisecond
 
 func newWorld(t testing.TB, seed uint64) *world {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return &world{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: start, start: start,
-		delayMin: 5 * time.Millisecond, delayMax: 15 * time.Millisecond, delivered: map[string]int{}}
+		delayMin: 5 * time.Millisecond, delayMax: 15 * time.Millisecond, espEvery: 40 * time.Millisecond, delivered: map[string]int{}}
 }
 
 func (w *world) logf(format string, args ...any) {
+	if w.mute {
+		return
+	}
 	fmt.Fprintf(&w.trace, "%9.3f ", w.now.Sub(w.start).Seconds())
 	fmt.Fprintf(&w.trace, format, args...)
 	w.trace.WriteByte('\n')
@@ -108,6 +113,9 @@ func (w *world) failf(format string, args ...any) {
 	trace := w.trace.String()
 	if len(trace) > 12000 {
 		trace = "…" + trace[len(trace)-12000:]
+	}
+	if w.mute {
+		trace = fmt.Sprintf("run it again with -run TestSeeds -ike.seed=%d", w.seed)
 	}
 	w.t.Fatalf("seed %d at %v: %s\n%s", w.seed, w.now.Sub(w.start), fmt.Sprintf(format, args...), trace)
 }
@@ -150,7 +158,7 @@ func (n *node) step(ev Event) {
 	if !n.alive {
 		return
 	}
-	for _, a := range n.m.Step(n.w.now, ev) {
+	for _, a := range n.m.Step(n.w.now.Add(n.skew), ev) {
 		n.do(a)
 	}
 }
@@ -160,7 +168,9 @@ func (n *node) do(a Action) {
 	switch a := a.(type) {
 	case Send:
 		n.sentIKE++
-		w.logf("%s → %v %s", n.name, a.Remote, headline(a.Bytes))
+		if !w.mute {
+			w.logf("%s → %v %s", n.name, a.Remote, headline(a.Bytes))
+		}
 		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes})
 		return
 	case InstallChild:
@@ -311,8 +321,8 @@ func (w *world) stepUntil(end time.Time) bool {
 		if !n.alive {
 			continue
 		}
-		if dl := n.m.Deadline(); !dl.IsZero() && dl.Before(at) {
-			at = dl
+		if dl := n.m.Deadline(); !dl.IsZero() && dl.Add(-n.skew).Before(at) {
+			at = dl.Add(-n.skew)
 			do = func() { n.step(Tick{}) }
 		}
 		if n.traffic {
@@ -321,7 +331,7 @@ func (w *world) stepUntil(end time.Time) bool {
 			}
 			if n.nextESP.Before(at) {
 				at = n.nextESP
-				do = func() { n.nextESP = n.nextESP.Add(espEvery); n.sendESP() }
+				do = func() { n.nextESP = n.nextESP.Add(w.espEvery); n.sendESP() }
 			}
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	StateIdle       State = iota // known; waits for the peer, for Connect or for the next attempt
 	StateConnecting              // a handshake of ours is under way, and nothing is up
 	StateUp                      // authenticated, with a child SA
-	StateRekeying                // up, and a child is being rekeyed
+	StateRekeying                // up, and a child or the IKE SA is being rekeyed
 	StateDown                    // lost or refused; see Reason. A wanted peer is tried again
 )
 
