@@ -100,8 +100,9 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	}
 	// Who only pretends to be at an address is not to take the places of who is there.
 	t := &m.halfOpen
+	extras := m.initExtras(ps)
 	crowded := t.open >= t.limits.CookieFrom || t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr
-	if crowded || initAnswerLen(answer, chosen.group) > len(d.Bytes) {
+	if crowded || initAnswerLen(answer, chosen.group, extras) > len(d.Bytes) {
 		if err := m.demandCookie(d, msg, nonce.Data); err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.state, s.spiI, s.suite, s.initKey = saHalfOpen, msg.InitiatorSPI, chosen, key
 	s.nonceI = bytes.Clone(nonce.Data)
 	s.hs.initI = bytes.Clone(d.Bytes)
-	s.hs.identity = knowsIdentity(ps)
+	s.hs.hashes, s.hs.usePPK = announced(ps), m.hasPPK() && offersPPK(ps)
 	if s.spiR, err = m.newSPI(); err == nil {
 		s.nonceR, err = m.random(nonceLen)
 	}
@@ -133,7 +134,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.detectNAT(s.spiI, 0, ps)
 	s.derive(secret)
 
-	out := initAnswer(answer, chosen.group, publicValue(private), s.nonceR, nat)
+	out := initAnswer(answer, chosen.group, publicValue(private), s.nonceR, append(nat, extras...))
 	h := s.header(message.ExchangeIKESAInit, true, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: out})
 	if err != nil {
@@ -167,10 +168,10 @@ func initAnswer(chosen message.Proposal, g Group, public, nonce []byte, nat []me
 
 // initAnswerLen is how long the response will be, in bytes, before any
 // Diffie-Hellman: an unproven address gets no more than it sent.
-func initAnswerLen(chosen message.Proposal, g Group) int {
+func initAnswerLen(chosen message.Proposal, g Group, extras []message.Payload) int {
 	hash := &message.Notify{Data: make([]byte, sha1.Size)}
 	b, err := message.Marshal(&message.Message{Header: message.Header{Version: message.Version2},
-		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), []message.Payload{hash, hash})})
+		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), append([]message.Payload{hash, hash}, extras...))})
 	if err != nil {
 		return maxInit
 	}

@@ -43,6 +43,7 @@ type sa struct {
 
 	suite   suite
 	keys    ikeKeys
+	ppk     bool // the peer's PPK is in the keys
 	in, out *protection
 
 	// Of the handshake; dropped once established.
@@ -73,15 +74,17 @@ type sa struct {
 
 // handshake is what only IKE_SA_INIT and IKE_AUTH need.
 type handshake struct {
-	group    Group
-	tried    []Group
-	private  *ecdh.PrivateKey
-	cookie   []byte
-	cookies  int
-	initI    []byte // the IKE_SA_INIT messages as they went over the wire
-	initR    []byte
-	refusal  Reason // of an unprotected notify: only a hint
-	identity bool   // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
+	group   Group
+	tried   []Group
+	private *ecdh.PrivateKey
+	cookie  []byte
+	cookies int
+	initI   []byte // the IKE_SA_INIT messages as they went over the wire
+	initR   []byte
+	refusal Reason  // of an unprotected notify: only a hint
+	hashes  hashSet // that the peer announced
+	usePPK  bool    // USE_PPK went both ways
+	plain   ikeKeys // initiator: without the PPK that keys has
 }
 
 func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
