@@ -2,6 +2,8 @@ package configs
 
 import (
 	"crypto/rand"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -312,4 +314,7 @@ func TestManyTunnels(t *testing.T) {
 var noSecrets = secretFiles{
 	private: func(string) (keys.PrivateKey, error) { return keys.Generate(rand.Reader) },
 	psk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
+	ppk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
+
+	certificates: func(string) ([]*x509.Certificate, error) { return nil, errors.New("none") },
 }

@@ -195,7 +195,7 @@ func TestTimers(t *testing.T) {
 func TestLongIdentityIsNotPrinted(t *testing.T) {
 	for _, kind := range []IDType{IDIPv4, IDFQDN, IDEmail, IDIPv6, 9, 11, 255} {
 		for _, n := range []int{0, 1, identity.Max, identity.Max + 1, 65535} {
-			if s := (Identity{kind, strings.Repeat("\x00", n)}).String(); len(s) > 4*identity.Max+16 {
+			if s := (Identity{Type: kind, Data: strings.Repeat("\x00", n)}).String(); len(s) > 4*identity.Max+16 {
 				t.Errorf("type %d, %d bytes: %d bytes are printed", kind, n, len(s))
 			}
 		}
