@@ -163,7 +163,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	directory(t)
 	got := problemsOf(t, `version: 3
 gateway:
-  id: C=CH
+  id: C==H
   key_file: none.key
   port: 70000
   interface: a-name-that-is-too-long

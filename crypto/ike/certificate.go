@@ -156,8 +156,11 @@ func chainError(leaf *x509.Certificate, chain []*x509.Certificate, now time.Time
 	last := leaf
 	for range chain {
 		for _, c := range chain[1:] {
-			if c != last && string(c.RawSubject) == string(last.RawIssuer) && string(c.RawIssuer) != string(c.RawSubject) {
-				last = c
+			if c == last || string(c.RawSubject) != string(last.RawIssuer) || string(c.RawIssuer) == string(c.RawSubject) {
+				continue
+			}
+			if last = c; !c.IsCA {
+				return fmt.Errorf("certificate %v is issued by %v, which is no authority", identity.Subject(leaf), identity.Subject(c))
 			}
 		}
 	}
