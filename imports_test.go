@@ -14,7 +14,7 @@ import (
 var layers = map[string][]string{
 	"vpngw/cmd":         {"vpngw/configs", "vpngw/tunnel", "vpngw/crypto", "vpngw/integration/lab"},
 	"vpngw/tunnel":      {"vpngw/crypto", "vpngw/offload", "vpngw/fairness"},
-	"vpngw/configs":     {"vpngw/crypto/keys"},
+	"vpngw/configs":     {"vpngw/crypto/keys", "vpngw/crypto/identity"},
 	"vpngw/integration": {"vpngw/configs", "vpngw/crypto/keys"},
 	"vpngw/crypto":      {},
 	"vpngw/offload":     {},
@@ -22,7 +22,7 @@ var layers = map[string][]string{
 }
 
 // pure are packages that take bytes and time in and give bytes and actions out.
-var pure = []string{"vpngw/crypto/esp", "vpngw/crypto/ike", "vpngw/crypto/ike/message", "vpngw/fairness", "vpngw/offload"}
+var pure = []string{"vpngw/crypto/esp", "vpngw/crypto/identity", "vpngw/crypto/ike", "vpngw/crypto/ike/message", "vpngw/fairness", "vpngw/offload"}
 
 // impure is what a pure package does not import: I/O, and packages that hide some.
 var impure = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/unix", "math/rand", "math/rand/v2"}

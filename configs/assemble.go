@@ -17,7 +17,9 @@ type assembly struct {
 	directory string // that relative names are relative to
 	secrets   secretFiles
 	hasKey    bool // gateway.key_file is given, whether or not it could be loaded
-	tunnels   []*tunnelParts
+
+	hasCertificate bool // likewise, gateway.certificate_file
+	tunnels        []*tunnelParts
 }
 
 // tunnelParts is a tunnel with the places that its values come from.
@@ -87,6 +89,7 @@ func (a *assembly) gateway(sc scope) Gateway {
 		}
 		g.Key = key
 	}
+	a.certificates(&g, sc)
 	if b := g.Buffers; b.TunnelQueue > b.Queue {
 		e := buffers.entry("tunnel_queue")
 		if e == nil {
@@ -145,6 +148,8 @@ func (a *assembly) tunnel(e *entry, sc scope) *tunnelParts {
 		}
 		t.Peer.PSK, t.Peer.HasPSK = psk, true
 	}
+	a.authorities(t)
+	a.ppk(t)
 	return t
 }
 
@@ -160,12 +165,17 @@ func (a *assembly) resolve(name string) string {
 func (a *assembly) secretProblem(e *entry, err error, maker string) {
 	path := a.resolve(e.value.(string))
 	var open *keys.PermissionError
+	var writable *keys.WritableError
 	var format *keys.FormatError
 	switch {
+	case errors.As(err, &writable):
+		a.problem(e, fmt.Sprintf("group or others may write to %s (mode %04o), which says whom to trust", shorten(path), writable.Mode), "chmod go-w "+shorten(path))
 	case errors.As(err, &open):
 		a.problem(e, fmt.Sprintf("group or others may open %s (mode %04o)", shorten(path), open.Mode), "chmod 600 "+shorten(path))
 	case errors.As(err, &format):
 		a.problem(e, fmt.Sprintf("%s holds %s", shorten(path), format.Found), "need "+format.Want)
+	case errors.Is(err, fs.ErrNotExist) && maker == "":
+		a.problem(e, fmt.Sprintf("there is no file %s", shorten(path)), "get it from your certification authority")
 	case errors.Is(err, fs.ErrNotExist):
 		a.problem(e, fmt.Sprintf("there is no file %s", shorten(path)), fmt.Sprintf("make it with `vpngw %s %s`", maker, shorten(path)))
 	default:

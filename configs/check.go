@@ -6,11 +6,13 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"vpngw/crypto/identity"
 )
 
 // checkTunnels compares the parts of each tunnel, and the tunnels with one another.
 func (a *assembly) checkTunnels(g *Gateway) {
-	ids := map[string]*tunnelParts{}
+	ids := map[identity.Identity]*tunnelParts{}
 	for _, t := range a.tunnels {
 		a.checkAuthentication(t, g)
 		a.checkIdentity(t, g, ids)
@@ -22,21 +24,32 @@ func (a *assembly) checkTunnels(g *Gateway) {
 	a.checkOverlaps()
 }
 
-// checkAuthentication wants either a public key with a key of our own, or a PSK.
+// authentications are the keys that say how a peer authenticates.
+var authentications = []string{"public_key", "psk_file", "ca_file"}
+
+// checkAuthentication wants one of a public key with a key of our own, a PSK, and authorities with a certificate of our own.
 func (a *assembly) checkAuthentication(t *tunnelParts, g *Gateway) {
 	peer := t.section.entry("peer")
 	if peer == nil || peer.section == nil {
 		return
 	}
 	// Given counts, also when it is wrong: that is noted elsewhere.
-	public, psk := peer.section.entry("public_key"), peer.section.entry("psk_file")
-	switch {
-	case public == nil && psk == nil && (peer.section.meant["public_key"] || peer.section.meant["psk_file"]):
-	case public == nil && psk == nil:
-		a.at(peer.heading(), peer.path, "neither public_key nor psk_file", "give the peer's public_key as `vpngw pubkey` prints it there, or a psk_file")
-	case public != nil && psk != nil:
-		a.problem(psk, "both public_key and psk_file", "remove one of the two")
+	var given []*entry
+	meant := false
+	for _, name := range authentications {
+		if e := peer.section.entry(name); e != nil {
+			given = append(given, e)
+		}
+		meant = meant || peer.section.meant[name]
 	}
+	switch {
+	case len(given) == 0 && !meant:
+		a.at(peer.heading(), peer.path, "neither public_key nor psk_file nor ca_file", "give the peer's public_key as `vpngw pubkey` prints it there, or a psk_file, or the ca_file of its certificate")
+	case len(given) > 1:
+		a.problem(given[1], fmt.Sprintf("both %s and %s", given[0].name, given[1].name), "remove one of the two")
+	}
+	a.checkAuthority(peer.section.entry("ca_file"), t)
+	public := peer.section.entry("public_key")
 	if public == nil || !public.good {
 		return
 	}
@@ -49,20 +62,24 @@ func (a *assembly) checkAuthentication(t *tunnelParts, g *Gateway) {
 }
 
 // checkIdentity wants every peer to be another one than us and than the other tunnels' peers.
-func (a *assembly) checkIdentity(t *tunnelParts, g *Gateway, ids map[string]*tunnelParts) {
+func (a *assembly) checkIdentity(t *tunnelParts, g *Gateway, ids map[identity.Identity]*tunnelParts) {
 	e := t.peer.entry("id")
 	if e == nil {
 		return
 	}
-	if t.Peer.ID == g.ID {
+	id, err := identity.Parse(t.Peer.ID)
+	if err != nil {
+		return // noted elsewhere
+	}
+	if own, err := identity.Parse(g.ID); err == nil && id.Equal(own) {
 		a.problem(e, "this is our own identity (gateway.id)", "give the identity of the peer")
 	}
-	if other := ids[t.Peer.ID]; other != nil {
+	if other := ids[id.Key()]; other != nil {
 		a.problem(e, fmt.Sprintf("tunnel %s has the same peer, in line %d", other.Name, other.peer.entry("id").node.Line),
 			"give each peer an identity of its own, or join the subnets in one tunnel")
 		return
 	}
-	ids[t.Peer.ID] = t
+	ids[id.Key()] = t
 }
 
 // checkSubnets compares the subnets and the peer's address of one tunnel.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vpngw/crypto/keys"
+	"vpngw/crypto/keys/testpki"
 )
 
 // examples lists the example files.
@@ -21,7 +22,10 @@ func examples(t *testing.T) []string {
 	return names
 }
 
-var secretNames = regexp.MustCompile(`(key_file|psk_file): (\S+)`)
+var (
+	secretNames = regexp.MustCompile(`(\w+)_file: (\S+)`)
+	gatewayID   = regexp.MustCompile(`(?m)^gateway:.*\n  id: (\S+)`)
+)
 
 // TestExamples loads every example beside keys made for it.
 func TestExamples(t *testing.T) {
@@ -31,14 +35,20 @@ func TestExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		directory := t.TempDir()
+		key, err := keys.Generate(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := testpki.Root(t, "root", key.Signer())
 		for _, match := range secretNames.FindAllStringSubmatch(string(data), -1) {
 			text := goodPSK
-			if match[1] == "key_file" {
-				key, err := keys.Generate(rand.Reader)
-				if err != nil {
-					t.Fatal(err)
-				}
+			switch match[1] {
+			case "key":
 				text = string(key.MarshalPEM())
+			case "certificate":
+				text = testpki.PEM(root.Issue(t, gatewayID.FindStringSubmatch(string(data))[1], key.Signer().Public(), nil)...)
+			case "ca":
+				text = testpki.PEM(root.Cert.Raw)
 			}
 			write(t, filepath.Join(directory, match[2]), text, 0o600)
 		}

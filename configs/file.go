@@ -5,6 +5,7 @@
 package configs
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -22,10 +23,12 @@ type File struct {
 
 // Gateway is what all tunnels of this gateway share.
 type Gateway struct {
-	// ID is our IKE identity: an IP address, an e-mail address or a domain name (RFC 7296 §3.5).
+	// ID is our IKE identity, as crypto/identity reads it (RFC 7296 §3.5).
 	ID string
-	// Key is our Ed25519 key; the zero value unless the file names a key_file.
+	// Key is our Ed25519 or ECDSA key; the zero value unless the file names a key_file.
 	Key keys.PrivateKey
+	// Certificates are our own and then the intermediates, when the file names a certificate_file.
+	Certificates []*x509.Certificate
 	// Port is the UDP port of IKE and ESP, 4500 by default (RFC 3948).
 	Port uint16
 	// IKEPacket is the longest IP packet of an IKE message in bytes, 576 to 9000 (RFC 7383).
@@ -82,7 +85,7 @@ type Tunnel struct {
 	DPD    DPD
 }
 
-// Peer is the gateway at the tunnel's other end. Exactly one of HasKey and HasPSK is true.
+// Peer is the gateway at the tunnel's other end. Exactly one of HasKey, HasPSK and HasCA is true.
 type Peer struct {
 	// Address is a domain name or an IP address without a port; empty: wait for the peer.
 	Address string
@@ -90,12 +93,20 @@ type Peer struct {
 	Port uint16
 	// ID is the IKE identity that the peer must prove, unique in the file.
 	ID string
-	// PublicKey is the peer's Ed25519 key, when HasKey.
+	// PublicKey is the peer's Ed25519 or ECDSA key, when HasKey.
 	PublicKey keys.PublicKey
 	HasKey    bool
 	// PSK is the secret shared with the peer, when HasPSK.
 	PSK    keys.PSK
 	HasPSK bool
+	// CAs are the authorities under one of which the peer's certificate is, when HasCA.
+	CAs   []*x509.Certificate
+	HasCA bool
+	// PPK is the post-quantum pre-shared key with its id (RFC 8784), when HasPPK.
+	PPK         keys.PSK
+	PPKID       string
+	PPKRequired bool
+	HasPPK      bool
 }
 
 // Crypto says what a tunnel offers and accepts, each list in order of preference and never empty.

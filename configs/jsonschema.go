@@ -64,6 +64,7 @@ func rowSchema(row *key) map[string]any {
 		schema["oneOf"] = []any{
 			map[string]any{"required": []string{"public_key"}},
 			map[string]any{"required": []string{"psk_file"}},
+			map[string]any{"required": []string{"ca_file"}},
 		}
 	}
 	schema["description"] = row.doc

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vpngw/crypto/identity"
 	"vpngw/crypto/keys"
 )
 
@@ -154,15 +155,15 @@ var (
 	tunnelName    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 )
 
-// maxIdentity bounds an IKE identity in bytes.
-const maxIdentity = 255
+// maxIdentity bounds an IKE identity, and the id of a PPK, in bytes.
+const maxIdentity = identity.Max
 
-// identities reads the identities of RFC 7296 §3.5 that need no certificate: address, e-mail, domain name.
+// identities reads the identities of RFC 7296 §3.5: address, e-mail, domain name, key id, distinguished name.
 func identities() *kind {
-	const hint = "want a domain name, an e-mail address or an IP address"
+	const hint = "want a domain name, an e-mail address, an IP address, a distinguished name or keyid:TEXT"
 	return &kind{
 		what:   "an IKE identity such as gw-a.example",
-		schema: map[string]any{"type": "string", "minLength": 1, "maxLength": maxIdentity, "pattern": "^[!-~]+$"},
+		schema: map[string]any{"type": "string", "minLength": 1, "maxLength": maxIdentity, "pattern": `^[^\x00-\x1f\x7f]+$`},
 		parse: func(text string) (any, *flaw) {
 			a, err := netip.ParseAddr(text)
 			switch {
@@ -174,8 +175,11 @@ func identities() *kind {
 				return nil, &flaw{message: fmt.Sprintf("the identity has %d bytes", len(text)), hint: fmt.Sprintf("at most %d are allowed", maxIdentity)}
 			case strings.HasPrefix(text, "@") && domainID.MatchString(text[1:]):
 				return nil, &flaw{message: quote(text) + " is no identity", hint: "did you mean " + quote(text[1:]) + "?"}
-			case strings.Contains(text, "="):
-				return nil, &flaw{message: quote(text) + " is a distinguished name, which needs certificates", hint: hint}
+			case strings.HasPrefix(text, "keyid:"), strings.Contains(text, "="):
+				if _, err := identity.Parse(text); err != nil {
+					return nil, &flaw{message: err.Error(), hint: "want something like keyid:gw-a or C=CH, O=Example, CN=gw-a"}
+				}
+				return text, nil
 			case allDigits.MatchString(text) && strings.Contains(text, ".") || strings.Contains(text, ":"):
 				return nil, &flaw{message: quote(text) + " is no IP address", hint: hint}
 			case !domainID.MatchString(text) && !mailID.MatchString(text):
@@ -211,7 +215,7 @@ func interfaces() *kind {
 func publicKeys() *kind {
 	return &kind{
 		what:   "a public key as `vpngw pubkey` prints it",
-		schema: map[string]any{"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"},
+		schema: map[string]any{"type": "string", "pattern": "^([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{59}=|[A-Za-z0-9+/]{122}==|[A-Za-z0-9+/]{160})$"},
 		parse: func(text string) (any, *flaw) {
 			const hint = "want one line as `vpngw pubkey` prints it at the peer"
 			if strings.Contains(text, "\n") {
@@ -225,6 +229,20 @@ func publicKeys() *kind {
 				return nil, &flaw{message: err.Error(), hint: hint}
 			}
 			return key, nil
+		},
+	}
+}
+
+// ppkIDs reads the id of a PPK, which both ends must have byte for byte.
+func ppkIDs() *kind {
+	return &kind{
+		what:   "the id of a PPK",
+		schema: map[string]any{"type": "string", "minLength": 1, "maxLength": maxIdentity, "pattern": "^[!-~]+$"},
+		parse: func(text string) (any, *flaw) {
+			if text == "" || len(text) > maxIdentity || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				return nil, &flaw{message: quote(text) + " is no id of a PPK", hint: fmt.Sprintf("want 1 to %d letters, digits and signs, without spaces", maxIdentity)}
+			}
+			return text, nil
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,14 @@ import (
 	"vpngw/crypto/keys"
 )
 
-// Load reads and checks a tunnel file with the key and PSK files that it names; relative names are relative to the tunnel
+// Load reads and checks a tunnel file with the key, certificate and secret files that it names; relative names are relative to the tunnel
 // file's directory. The error is [Problems], all that could be found in one pass.
 func Load(path string) (*File, error) {
 	data, problems := readFile(path)
 	if data == nil {
 		return nil, problems
 	}
-	secrets := secretFiles{private: keys.LoadPrivate, psk: keys.LoadPSK}
+	secrets := secretFiles{private: keys.LoadPrivate, psk: keys.LoadPSK, ppk: keys.LoadPPK, certificates: keys.LoadCertificates}
 	file, more := parse(path, data, secrets)
 	if problems = append(problems, more...); len(problems) > 0 {
 		problems.sort()
@@ -76,6 +77,9 @@ func reason(err error) string {
 type secretFiles struct {
 	private func(path string) (keys.PrivateKey, error)
 	psk     func(path string) (keys.PSK, error)
+	ppk     func(path string) (keys.PSK, error)
+
+	certificates func(path string) ([]*x509.Certificate, error)
 }
 
 // parse reads the text of a tunnel file. The file is nil when there are problems; these are not sorted.

@@ -2,6 +2,8 @@ package configs
 
 import (
 	"crypto/rand"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -163,7 +165,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	directory(t)
 	got := problemsOf(t, `version: 3
 gateway:
-  id: C=CH
+  id: C==H
   key_file: none.key
   port: 70000
   interface: a-name-that-is-too-long
@@ -314,4 +316,7 @@ func TestManyTunnels(t *testing.T) {
 var noSecrets = secretFiles{
 	private: func(string) (keys.PrivateKey, error) { return keys.Generate(rand.Reader) },
 	psk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
+	ppk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
+
+	certificates: func(string) ([]*x509.Certificate, error) { return nil, errors.New("none") },
 }

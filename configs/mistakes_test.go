@@ -1,11 +1,16 @@
 package configs
 
 import (
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"vpngw/crypto/keys"
+	"vpngw/crypto/keys/testpki"
 )
 
 // mistakes are changes of the good file, pairs of old and new text; testdata/mistakes.golden has what comes of each.
@@ -107,7 +112,11 @@ var mistakes = []struct {
 	{"address in own remote subnet", []string{"address: 192.0.2.2", "address: 10.2.0.2"}},
 
 	{"id empty", []string{"id: gw-b.example", "id: \"\""}},
-	{"id distinguished name", []string{"id: gw-b.example", "id: C=CH, CN=gw-b"}},
+	{"id distinguished name, unknown attribute", []string{"id: gw-b.example", "id: C=CH, XN=gw-b"}},
+	{"id distinguished name, no value", []string{"id: gw-b.example", "id: C=CH, CN="}},
+	{"id distinguished name, quotes", []string{"id: gw-b.example", "id: 'C=CH, CN=\"gw-b\"'"}},
+	{"id key id empty", []string{"id: gw-b.example", "id: 'keyid:'"}},
+	{"id of two tunnels, distinguished name", []string{"id: gw-b.example", "id: C=CH, CN=gw-b", "id: gw-c.example", "id: c=ch,cn=GW-B"}},
 	{"id with at", []string{"id: gw-b.example", "id: \"@gw-b.example\""}},
 	{"id address", []string{"id: gw-b.example", "id: 192.0.2.300"}},
 	{"id wildcard", []string{"id: gw-b.example", "id: \"*\""}},
@@ -142,6 +151,31 @@ var mistakes = []struct {
 	{"PSK file missing", []string{"psk_file: c.psk", "psk_file: keys/c.psk"}},
 	{"PSK file open", []string{"psk_file: c.psk", "psk_file: open.psk"}},
 	{"PSK too short", []string{"psk_file: c.psk", "psk_file: short.psk"}},
+
+	{"all three kinds", []string{"psk_file: c.psk", "psk_file: c.psk\n      ca_file: ca.pem", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"CA and no certificate", []string{"psk_file: c.psk", "ca_file: ca.pem"}},
+	{"CA and key id", []string{"psk_file: c.psk", "ca_file: ca.pem", "id: gw-c.example", "id: keyid:c", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"CA misspelt", []string{"psk_file: c.psk", "ca_fil: ca.pem"}},
+	{"CA file missing", []string{"psk_file: c.psk", "ca_file: none.pem", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"CA file of another kind", []string{"psk_file: c.psk", "ca_file: gw.key", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"CA file that others write", []string{"psk_file: c.psk", "ca_file: open.pem", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"CA that is none", []string{"psk_file: c.psk", "ca_file: gw.pem", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"certificate without key", []string{"  key_file: gw.key\n", "  certificate_file: gw.pem\n", "public_key: 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "psk_file: c.psk"}},
+	{"certificate of another key", []string{"  key_file: gw.key", "  key_file: gw.key\n  certificate_file: other.pem"}},
+	{"certificate of another gateway", []string{"  id: gw-a.example", "  id: gw-x.example", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"certificate of another subject", []string{"  id: gw-a.example", "  id: C=CH, CN=x", "  key_file: gw.key", "  key_file: gw.key\n  certificate_file: gw.pem"}},
+	{"certificate that may not sign", []string{"  key_file: gw.key", "  key_file: gw.key\n  certificate_file: usage.pem"}},
+	{"certificates out of order", []string{"  key_file: gw.key", "  key_file: gw.key\n  certificate_file: order.pem"}},
+	{"certificates too many", []string{"  key_file: gw.key", "  key_file: gw.key\n  certificate_file: many.pem"}},
+	{"certificate damaged", []string{"  key_file: gw.key", "  key_file: gw.key\n  certificate_file: damaged.pem"}},
+
+	{"PPK without id", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_file: c.ppk"}},
+	{"PPK id without file", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_id: ppk-c"}},
+	{"PPK required without file", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_required: true"}},
+	{"PPK id with a space", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_file: c.ppk\n      ppk_id: ppk c"}},
+	{"PPK file missing", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_file: none.ppk\n      ppk_id: c"}},
+	{"PPK file open", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_file: open.psk\n      ppk_id: c"}},
+	{"PPK too short", []string{"psk_file: c.psk", "psk_file: c.psk\n      ppk_file: short.psk\n      ppk_id: c"}},
 
 	{"remote subnets equal", []string{"10.3.0.0/16", "10.2.0.0/16"}},
 	{"remote subnets nested", []string{"10.3.0.0/16", "10.2.128.0/17"}},
@@ -181,6 +215,26 @@ func TestMistakes(t *testing.T) {
 	write(t, "open.key", string(key.MarshalPEM()), 0o640)
 	write(t, "open.psk", goodPSK, 0o604)
 	write(t, "short.psk", "fifteen bytes !\n", 0o600)
+
+	write(t, "c.ppk", strings.Repeat("p", 32), 0o600)
+	root := testpki.Root(t, "root", key.Signer())
+	sub := root.Sub(t, "sub", key.Signer())
+	gw := root.Issue(t, "gw-a.example", key.Signer().Public(), nil)
+	other, err := keys.Generate(strings.NewReader(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, chain := range map[string][][]byte{
+		"ca": {root.Cert.Raw}, "gw": gw,
+		"other": root.Issue(t, "gw-a.example", other.Signer().Public(), nil),
+		"usage": root.Issue(t, "gw-a.example", key.Signer().Public(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }),
+		"order": {gw[0], sub.Cert.Raw},
+		"many":  append(slices.Clone(gw), slices.Repeat([][]byte{root.Cert.Raw}, 8)...),
+	} {
+		write(t, name+".pem", testpki.PEM(chain...), 0o644)
+	}
+	write(t, "damaged.pem", testpki.PEM(gw[0][:100]), 0o644)
+	write(t, "open.pem", testpki.PEM(root.Cert.Raw), 0o664)
 
 	var got strings.Builder
 	names := map[string]bool{}

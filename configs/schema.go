@@ -37,10 +37,12 @@ var (
 	}
 
 	gatewayKeys = []key{
-		{name: "id", kind: identities(), required: true, examples: []string{"gw-a.example", "198.51.100.1", "gw@site.example"},
-			doc: "Our IKE identity: a domain name, an e-mail address or an IP address. Peers must expect just this one."},
+		{name: "id", kind: identities(), required: true, examples: []string{"gw-a.example", "198.51.100.1", "gw@site.example", "C=CH, O=Example, CN=gw-a", "keyid:gw-a"},
+			doc: "Our IKE identity: a domain name, an e-mail address, an IP address, a distinguished name or a key id. Peers must expect just this one."},
 		{name: "key_file", kind: paths(), examples: []string{"/etc/vpngw/gw-a.key"},
-			doc: "Our Ed25519 private key (PKCS#8 PEM, mode 0600, from `vpngw genkey`), needed where a tunnel has a public_key. Relative to this file's directory."},
+			doc: "Our Ed25519 or ECDSA private key (PKCS#8 PEM, mode 0600, from `vpngw genkey`), needed where a tunnel has a public_key or ca_file. Relative to this file's directory."},
+		{name: "certificate_file", kind: paths(), examples: []string{"/etc/vpngw/gw-a.pem"},
+			doc: "The certificate of our key (PEM) and behind it the intermediate ones, needed where a tunnel has a ca_file. Our id stands in it: in subjectAltName, or a distinguished name as the subject. Relative to this file's directory."},
 		{name: "port", kind: integers(1, 65535, false), defaults: []string{"4500"},
 			doc: "UDP port of IKE and ESP."},
 		{name: "ike_packet", kind: integers(576, 9000, false), defaults: []string{"1280"},
@@ -94,7 +96,7 @@ var (
 
 	tunnelKeys = append([]key{
 		{name: "peer", keys: peerKeys, required: true,
-			doc: "The gateway at the other end. It has either a public_key or a psk_file."},
+			doc: "The gateway at the other end. It has one of public_key, psk_file and ca_file."},
 		{name: "local_subnets", kind: subnets(), list: maxSelectors, required: true, examples: []string{"10.1.0.0/16"},
 			doc: "Networks on our side, which the peer may reach."},
 		{name: "remote_subnets", kind: subnets(), list: maxSelectors, required: true, examples: []string{"10.2.0.0/16"},
@@ -107,9 +109,17 @@ var (
 		{name: "id", kind: identities(), required: true, examples: []string{"gw-b.example"},
 			doc: "IKE identity that the peer must prove."},
 		{name: "public_key", kind: publicKeys(), examples: []string{"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
-			doc: "The peer's Ed25519 public key, one line as `vpngw pubkey` prints it."},
+			doc: "The peer's Ed25519 or ECDSA public key, one line as `vpngw pubkey` prints it."},
 		{name: "psk_file", kind: paths(), examples: []string{"/etc/vpngw/b.psk"},
 			doc: "A file (mode 0600, from `vpngw genpsk`) with the pre-shared key: its text without the final newline, at least 16 bytes. Relative to this file's directory."},
+		{name: "ca_file", kind: paths(), examples: []string{"/etc/vpngw/ca.pem"},
+			doc: "Certificates (PEM) of the authorities under one of which the peer's certificate is; we show ours, gateway.certificate_file. The peer's id stands in its certificate. Relative to this file's directory."},
+		{name: "ppk_file", kind: paths(), examples: []string{"/etc/vpngw/b.ppk"},
+			doc: "A file (mode 0600, from `vpngw genpsk`) with a post-quantum pre-shared key (RFC 8784), which adds to the authentication above: its text without the final newline, best 32 bytes, at least 16. Relative to this file's directory."},
+		{name: "ppk_id", kind: ppkIDs(), examples: []string{"ppk-b"},
+			doc: "The id by which both ends know the PPK, needed with a ppk_file."},
+		{name: "ppk_required", kind: booleans(), defaults: []string{"true"},
+			doc: "Refuse a peer without the PPK. With false, the tunnel also comes up without it, and the status says so."},
 	}
 
 	tunableKeys = []key{

@@ -1,7 +1,8 @@
 package tunnel
 
 import (
-	"crypto/ed25519"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,14 +14,15 @@ import (
 
 // Config is what a gateway is made with. It is not changed afterwards.
 type Config struct {
-	Version   string             // of the program, for status
-	LocalID   string             // our IKE identity
-	Key       ed25519.PrivateKey // nil where all tunnels use PSKs
-	Port      uint16             // UDP port of IKE and ESP
-	IKEPacket int                // longest IP packet of an IKE message in bytes; 0: 1280
-	Interface string             // name of the TUN device
-	Addresses []netip.Prefix     // of the TUN device
-	MTU       int                // of the TUN device; 0: from the path
+	Version   string         // of the program, for status
+	LocalID   string         // our IKE identity
+	Key       crypto.Signer  // Ed25519 or ECDSA; nil where all tunnels use PSKs
+	Chain     [][]byte       // DER: our certificate, then the intermediates; nil where no tunnel uses certificates
+	Port      uint16         // UDP port of IKE and ESP
+	IKEPacket int            // longest IP packet of an IKE message in bytes; 0: 1280
+	Interface string         // name of the TUN device
+	Addresses []netip.Prefix // of the TUN device
+	MTU       int            // of the TUN device; 0: from the path
 	Offload   Offload
 	Buffers   Buffers
 	Tunnels   []TunnelConfig
@@ -51,8 +53,10 @@ type TunnelConfig struct {
 	PeerAddress   string // IP address or host name; "": wait for the peer
 	PeerPort      uint16
 	PeerID        string
-	PSK           []byte            // or
-	PeerKey       ed25519.PublicKey // with Config.Key
+	PSK           []byte              // or
+	PeerKey       crypto.PublicKey    // with Config.Key; or
+	PeerCAs       []*x509.Certificate // with Config.Key and Config.Chain
+	PPK           ike.PPK             // optional
 	Local, Remote []netip.Prefix
 	Weight        int // ≥ 1
 
@@ -108,15 +112,22 @@ func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ik
 	}
 	p := ike.Peer{
 		ID: id, Name: t.Name, Remote: remote, LocalID: local, RemoteID: peerID,
-		Auth:    ike.Auth{PSK: t.PSK, Private: c.Key, PeerPublic: t.PeerKey},
+		Auth:    ike.Auth{PSK: t.PSK, PeerPublic: t.PeerKey, PeerCAs: t.PeerCAs},
+		PPK:     t.PPK,
 		Local:   selectors(t.Local),
 		Remotes: selectors(t.Remote),
 		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS, NoMLKEM: t.NoMLKEM,
 		ChildLifetime: t.RekeyTime,
 		DPD:           ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
 	}
-	if t.PSK == nil && c.Key == nil {
-		return ike.Peer{}, fmt.Errorf("tunnel %s: %w", t.Name, errNoKey)
+	if t.PSK == nil {
+		if c.Key == nil {
+			return ike.Peer{}, fmt.Errorf("tunnel %s: %w", t.Name, errNoKey)
+		}
+		p.Auth.Private = c.Key
+	}
+	if t.PeerCAs != nil {
+		p.Auth.Chain = c.Chain
 	}
 	if err := p.Validate(); err != nil {
 		return ike.Peer{}, err
@@ -124,7 +135,7 @@ func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ik
 	return p, nil
 }
 
-var errNoKey = errors.New("the peer is known by a public key, but this gateway has no key: set gateway.key_file")
+var errNoKey = errors.New("the peer is known by a public key or certificate, but this gateway has no key: set gateway.key_file")
 
 func selectors(prefixes []netip.Prefix) []ike.Selector {
 	s := make([]ike.Selector, len(prefixes))

@@ -51,14 +51,16 @@ func TestNewRefuses(t *testing.T) {
 
 func TestConfigPrintsNoSecrets(t *testing.T) {
 	c := valid()
-	c.Key = ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes, seed"))
+	key := ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes, seed"))
+	c.Key = key
+	c.Tunnels[0].PPK = ike.PPK{ID: "ppk", Secret: c.Tunnels[0].PSK}
 	secret := string(c.Tunnels[0].PSK)
 	for _, v := range []any{c, &c, c.Tunnels[0], c.Tunnels} {
 		var b bytes.Buffer
 		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "v", v)
 		for _, text := range []string{fmt.Sprint(v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), b.String()} {
 			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprint([]byte(secret))[1:20]) ||
-				strings.Contains(text, "0x73, 0x69") || strings.Contains(text, fmt.Sprint([]byte(c.Key))[1:20]) {
+				strings.Contains(text, "0x73, 0x69") || strings.Contains(text, fmt.Sprint([]byte(key))[1:20]) {
 				t.Errorf("%T prints a secret: %s", v, text)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,17 +17,21 @@ func newCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Find every mistake in a tunnel file",
-		Long: `Check reads a tunnel file with the key and PSK files that it names, and changes nothing.
+		Long: `Check reads a tunnel file with the keys, certificates and secrets that it names, and changes nothing.
 
 Each mistake goes to standard error as file:line:column: path: what is wrong, with the
 line, a caret and a hint; the exit code is then 1. A file without mistakes gives one line
-for each tunnel on standard output.`,
+for each tunnel on standard output, and warnings of certificates that end soon on standard
+error.`,
 		Example: "  vpngw check /etc/vpngw/vpngw.yaml",
 		Args:    arguments(1, 1, "the name of the tunnel file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := loadFile(cmd.ErrOrStderr(), args[0])
 			if err != nil {
 				return err
+			}
+			for _, w := range file.Warnings(time.Now()) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
 			}
 			for i := range file.Tunnels {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), summary(&file.Tunnels[i])); err != nil {
@@ -65,6 +70,12 @@ func summary(t *configs.Tunnel) string {
 	}
 	if t.Peer.HasKey {
 		how = "public key"
+	}
+	if t.Peer.HasCA {
+		how = "certificate"
+	}
+	if t.Peer.HasPPK {
+		how += " and PPK"
 	}
 	line := fmt.Sprintf("%s: %s %s, %s, %s to %s, weight %d",
 		t.Name, t.Peer.ID, where, how, joinPrefixes(t.LocalSubnets), joinPrefixes(t.RemoteSubnets), t.Weight)

@@ -18,8 +18,8 @@ func newPubkey() *cobra.Command {
 		Use:   "pubkey [FILE]",
 		Short: "Print the public key of a private key",
 		Long: `Pubkey reads a private key from FILE or from standard input and prints its public key
-on standard output: one line for the public_key of the peer's tunnel file or, with --pem,
-SPKI PEM as strongSwan and OpenSSL take it.`,
+on standard output: one line for the public_key of the peer's tunnel file (an ECDSA key's is
+longer) or, with --pem, SPKI PEM as strongSwan and OpenSSL take it.`,
 		Example: "  vpngw pubkey /etc/vpngw/gw-a.key\n  vpngw pubkey --pem < gw-a.key > gw-a.pub",
 		Args:    arguments(0, 1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

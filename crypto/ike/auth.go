@@ -1,23 +1,79 @@
 package ike
 
 import (
-	"bytes"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
-	"errors"
-	"io"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"time"
 
 	"vpngw/crypto/ike/message"
 )
 
+// Auth is how the two ends prove who they are: by a PSK, by certificates where PeerCAs
+// are given (RFC 4945), or else by raw public keys (RFC 7670).
+type Auth struct {
+	PSK []byte // ≥ 16 bytes
+
+	// Private signs for us, deterministically: an ed25519.PrivateKey, or an
+	// *ecdsa.PrivateKey on P-256 or P-384.
+	Private    crypto.Signer
+	PeerPublic crypto.PublicKey // ed25519.PublicKey or *ecdsa.PublicKey
+
+	Chain   [][]byte            // our certificates in DER: that of Private, then the intermediates
+	PeerCAs []*x509.Certificate // one of them stands at the top of the peer's chain
+}
+
+// authKind is how an end authenticates.
+type authKind uint8
+
+const (
+	authPSK authKind = iota
+	authRawKey
+	authCertificate
+)
+
+func (a *Auth) kind() authKind {
+	switch {
+	case a.PSK != nil:
+		return authPSK
+	case a.PeerCAs != nil:
+		return authCertificate
+	}
+	return authRawKey
+}
+
+// String shows our own kind of authentication only: psk, ed25519, ecdsa-p256, ecdsa-p384
+// or certificate.
+func (a Auth) String() string {
+	if a.kind() == authRawKey && a.Private != nil {
+		return keyName(a.Private.Public())
+	}
+	return a.expects()
+}
+
+// expects is String for the peer's side.
+func (a *Auth) expects() string {
+	switch a.kind() {
+	case authPSK:
+		return "psk"
+	case authCertificate:
+		return "certificate"
+	}
+	return keyName(a.PeerPublic)
+}
+
+// GoString shows the kind of authentication only.
+func (a Auth) GoString() string { return a.String() }
+
+// LogValue shows the kind of authentication only.
+func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
 // keyPad makes a PSK usable as a PRF key (RFC 7296 §2.15).
 const keyPad = "Key Pad for IKEv2"
-
-// spkiPrefix opens the SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 §4).
-var spkiPrefix = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}
-
-// errAuth says no more: the caller must not tell a stranger what was wrong.
-var errAuth = errors.New("AUTH does not verify")
 
 // signedOctets is what an end signs: its own INIT message, the other's nonce and
 // prf(SK_p, its own ID payload body) (RFC 7296 §2.15).
@@ -27,73 +83,66 @@ func signedOctets(p PRF, init, otherNonce, skP, idBody []byte) []byte {
 	return append(out, p.sum(skP, idBody)...)
 }
 
+// signedOctets is the function of that name, ending with what an IKE_INTERMEDIATE
+// exchange adds (RFC 9242 §3.3.2).
+func (s *sa) signedOctets(init, otherNonce, skP, idBody []byte) []byte {
+	return append(signedOctets(s.suite.prf, init, otherNonce, skP, idBody), s.hs.intAuth...)
+}
+
 // pskAuth is the AUTH data of a PSK.
 func pskAuth(p PRF, psk, octets []byte) []byte {
 	return p.sum(p.sum(psk, []byte(keyPad)), octets)
 }
 
-// sign makes the AUTH payload over octets.
-func (a *Auth) sign(p PRF, octets []byte) (*message.AUTH, error) {
+// sign makes the AUTH payload over octets, by a hash that the peer announced.
+func (a *Auth) sign(p PRF, known hashSet, octets []byte) (*message.AUTH, error) {
 	if a.PSK != nil {
 		return &message.AUTH{Method: message.AuthSharedKey, Data: pskAuth(p, a.PSK, octets)}, nil
 	}
-	data, err := message.JoinSignature(message.AlgorithmEd25519, ed25519.Sign(a.Private, octets))
-	return &message.AUTH{Method: message.AuthDigitalSignature, Data: data}, err
+	return signOctets(a.Private, known, octets)
 }
 
-// verify checks the peer's AUTH against what is configured for it.
-func (a *Auth) verify(p PRF, auth *message.AUTH, octets []byte) error {
-	if auth.Method != a.method() {
-		return errAuth
-	}
-	if a.PSK != nil {
-		if !hmac.Equal(auth.Data, pskAuth(p, a.PSK, octets)) {
-			return errAuth
+// claim is what an end sent in IKE_AUTH to prove that it is id.
+type claim struct {
+	id   Identity
+	auth *message.AUTH
+	ps   []message.Payload // with the CERT payloads
+	now  time.Time
+}
+
+// verify checks the peer's claim against what is configured for it. Errors are for our
+// own log and status: a stranger learns nothing of them.
+func (a *Auth) verify(p PRF, c *claim, octets []byte) error {
+	switch a.kind() {
+	case authPSK:
+		if c.auth.Method != message.AuthSharedKey {
+			return fmt.Errorf("authenticates by %v, expected psk", c.auth.Method)
+		}
+		if !hmac.Equal(c.auth.Data, pskAuth(p, a.PSK, octets)) {
+			return fmt.Errorf("psk does not verify: is it the same PSK on both sides?")
 		}
 		return nil
+	case authCertificate:
+		return verifyCertificate(a.PeerCAs, c, octets)
 	}
-	algorithm, signature, err := message.SplitSignature(auth.Data)
-	if err != nil || algorithm != message.AlgorithmEd25519 || len(a.PeerPublic) != ed25519.PublicKeySize ||
-		!ed25519.Verify(a.PeerPublic, octets, signature) {
-		return errAuth
+	if err := verifySignature(a.PeerPublic, c.auth, octets); err != nil {
+		return err
 	}
-	return nil
+	return a.sentKeys(c.ps)
 }
 
-// method is the AUTH method that both ends of the tunnel use.
-func (a *Auth) method() message.AuthMethod {
-	if a.PSK != nil {
-		return message.AuthSharedKey
-	}
-	return message.AuthDigitalSignature
-}
-
-// rawPublicKey is a key as in a CERT payload "Raw Public Key" (RFC 7670 §3).
-func rawPublicKey(k ed25519.PublicKey) []byte {
-	return append(bytes.Clone(spkiPrefix), k...)
-}
-
-// sentKeys tells whether every raw public key that was sent is the configured one.
-// Keys and certificates that were sent prove nothing: they are only not to differ.
-func (a *Auth) sentKeys(ps []message.Payload) error {
-	for c := range message.All[*message.CERT](ps) {
-		if c.Encoding == message.CertRawPublicKey && a.PSK == nil &&
-			!bytes.Equal(c.Data, rawPublicKey(a.PeerPublic)) {
-			return errAuth
+// keyName names the kind of a public key.
+func keyName(k crypto.PublicKey) string {
+	switch k := k.(type) {
+	case ed25519.PublicKey:
+		return "ed25519"
+	case *ecdsa.PublicKey:
+		switch k.Curve.Params().BitSize {
+		case 256:
+			return "ecdsa-p256"
+		case 384:
+			return "ecdsa-p384"
 		}
 	}
-	return nil
-}
-
-// stranger is what an unknown identity is checked against, so that it takes the same
-// path and gets the same answer as a wrong AUTH.
-func stranger(rand io.Reader, method message.AuthMethod) (*Auth, error) {
-	key := make([]byte, ed25519.PublicKeySize)
-	if _, err := io.ReadFull(rand, key); err != nil {
-		return nil, err
-	}
-	if method == message.AuthSharedKey {
-		return &Auth{PSK: key}, nil
-	}
-	return &Auth{PeerPublic: key}, nil
+	return "unknown key"
 }

@@ -1,36 +1,31 @@
 package ike
 
 import (
-	"crypto/ed25519"
 	"fmt"
 
 	"vpngw/crypto/ike/message"
 )
 
-func (id Identity) payload() message.Identification {
+func payload(id Identity) message.Identification {
 	return message.Identification{Type: message.IDType(id.Type), Data: []byte(id.Data)}
 }
 
 func identityOf(p *message.Identification) Identity {
-	return Identity{IDType(p.Type), string(p.Data)}
-}
-
-// certificate is our raw public key, for a peer that is told to expect it there; nil
-// with a PSK.
-func (a *Auth) certificate() []message.Payload {
-	if a.PSK != nil {
-		return nil
-	}
-	public := a.Private.Public().(ed25519.PublicKey)
-	return []message.Payload{&message.CERT{Encoding: message.CertRawPublicKey, Data: rawPublicKey(public)}}
+	return Identity{Type: IDType(p.Type), Data: string(p.Data)}
 }
 
 // sendAuth sends the IKE_AUTH request, with that for the first child in it.
 func (s *sa) sendAuth() error {
 	p, hs := s.peer, s.hs
 	s.state, s.req = saAuth, nil
-	idi := &message.IDi{Identification: p.LocalID.payload()}
-	auth, err := p.Auth.sign(s.suite.prf, append(signedOctets(s.suite.prf, hs.initI, s.nonceR, s.keys.pi, idi.Body()), hs.intAuth...))
+	s.startPPK()
+	idi := &message.IDi{Identification: payload(p.LocalID)}
+	octets := func(skP []byte) []byte { return s.signedOctets(hs.initI, s.nonceR, skP, idi.Body()) }
+	auth, err := p.Auth.sign(s.suite.prf, hs.hashes, octets(s.keys.pi))
+	if err != nil {
+		return err
+	}
+	ppk, err := s.ppkPayloads(octets)
 	if err != nil {
 		return err
 	}
@@ -38,16 +33,18 @@ func (s *sa) sendAuth() error {
 	if o.spi, err = s.m.childSPI(); err != nil {
 		return err
 	}
-	ps := append([]message.Payload{idi}, p.Auth.certificate()...)
+	ps := append([]message.Payload{idi}, p.Auth.certificates()...)
+	ps = append(ps, p.Auth.request()...)
 	if s.isInitialContact() {
 		ps = append(ps, &message.Notify{Type: message.NotifyInitialContact})
 	}
 	ps = append(ps,
-		&message.IDr{Identification: p.RemoteID.payload()},
+		&message.IDr{Identification: payload(p.RemoteID)},
 		auth,
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, false)}},
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
+	ps = append(ps, ppk...)
 	b, err := s.seal(message.ExchangeIKEAuth, false, s.nextID, ps)
 	if err != nil {
 		return err
@@ -80,7 +77,11 @@ func (s *sa) authResponse(d Datagram, r *request, ps []message.Payload) {
 		s.failAttempt(Reason{ReasonInvalidSyntax, "IKE_AUTH response of " + d.Remote.String() + " without IDr or AUTH"})
 		return
 	}
-	if why := s.checkAuth(p, &idr.Identification, auth, ps, s.hs.initR, s.nonceI, s.keys.pr); why.Code != ReasonNone {
+	why := s.finishPPK(ps)
+	if why.Code == ReasonNone {
+		why = s.checkAuth(p, &idr.Identification, auth, ps, s.hs.initR, s.nonceI, s.keys.pr)
+	}
+	if why.Code != ReasonNone {
 		s.reject(RejectAuth, d, why.Detail)
 		// The responder believes that the SA stands (RFC 7296 §2.21.2).
 		if b, err := s.seal(message.ExchangeInformational, false, s.nextID,
@@ -107,43 +108,37 @@ func (s *sa) authRefused(t message.NotifyType) Reason {
 	p := s.peer
 	switch t {
 	case message.NotifyAuthenticationFailed:
-		return Reason{ReasonAuth, fmt.Sprintf("%v answered AUTHENTICATION_FAILED to us, %v, by %v, asking for %v",
-			s.remote, p.LocalID, p.Auth, p.RemoteID)}
+		with := ""
+		if s.ppk {
+			with = " with " + p.PPK.String()
+		}
+		return Reason{ReasonAuth, fmt.Sprintf("%v answered AUTHENTICATION_FAILED to us, %v, by %v%s, asking for %v",
+			s.remote, p.LocalID, p.Auth, with, p.RemoteID)}
 	case message.NotifyInvalidSyntax, message.NotifyUnsupportedCriticalPayload:
 		return Reason{ReasonInvalidSyntax, s.remote.String() + " answered " + t.String()}
 	}
 	return s.childRefused(t)
 }
 
-// checkAuth verifies the peer's AUTH and only then who it says it is. init is the
-// peer's IKE_SA_INIT message, nonce ours, skP the peer's SK_p.
+// checkAuth verifies the peer's AUTH, and that it is who it is to be. init is the peer's
+// IKE_SA_INIT message, nonce ours, skP the peer's SK_p.
 func (s *sa) checkAuth(p *peer, id *message.Identification, auth *message.AUTH, ps []message.Payload,
 	init, nonce, skP []byte) Reason {
 
-	octets := append(signedOctets(s.suite.prf, init, nonce, skP, id.Body()), s.hs.intAuth...)
-	err := p.Auth.verify(s.suite.prf, auth, octets)
-	if keys := p.Auth.sentKeys(ps); err == nil {
-		err = keys
-	}
+	octets := s.signedOctets(init, nonce, skP, id.Body())
 	got := identityOf(id)
+	err := p.Auth.verify(s.suite.prf, &claim{p.RemoteID, auth, ps, s.m.now}, octets)
 	switch {
-	case got != p.RemoteID:
+	case !got.Equal(p.RemoteID):
 		return Reason{ReasonAuth, fmt.Sprintf("%v says that it is %v, expected %v", s.remote, got, p.RemoteID)}
-	case auth.Method != p.Auth.method():
-		return Reason{ReasonAuth, fmt.Sprintf("%v authenticates by %v, expected %v", p.RemoteID, auth.Method, p.Auth)}
+	case err != nil && s.ppk:
+		return Reason{ReasonAuth, fmt.Sprintf("%v: %v (and the same %v?)", p.RemoteID, err, p.PPK)}
 	case err != nil:
-		return Reason{ReasonAuth, fmt.Sprintf("%v of %v does not verify: is it the same %s on both sides?", p.Auth, p.RemoteID, p.Auth.secretName())}
-	case p.Auth.PSK == nil && !s.hs.identity:
+		return Reason{ReasonAuth, fmt.Sprintf("%v: %v", p.RemoteID, err)}
+	case p.Auth.needsIdentityHash() && !s.hs.hashes.has(message.HashIdentity):
 		return Reason{ReasonAuth, fmt.Sprintf("%v does not verify Ed25519 (no Identity in its SIGNATURE_HASH_ALGORITHMS)", p.RemoteID)}
 	}
 	return Reason{}
-}
-
-func (a *Auth) secretName() string {
-	if a.PSK != nil {
-		return "PSK"
-	}
-	return "key pair"
 }
 
 // establish makes an authenticated SA the peer's.

@@ -83,14 +83,14 @@ func (r *refusal) reason() ReasonCode {
 // AUTH is checked against a random secret.
 func (s *sa) identify(idi *message.IDi, idr *message.IDr, auth *message.AUTH, ps []message.Payload) (*peer, Reason) {
 	var found *peer
-	for _, p := range s.m.byID[identityOf(&idi.Identification)] {
-		if idr == nil || p.LocalID == identityOf(&idr.Identification) {
+	for _, p := range s.m.byID[identityOf(&idi.Identification).Key()] {
+		if idr == nil || p.LocalID.Equal(identityOf(&idr.Identification)) {
 			found = p
 			break
 		}
 	}
 	if found == nil {
-		a, err := stranger(s.m.cfg.Rand, auth.Method)
+		a, err := s.m.stranger(auth, ps)
 		if err == nil {
 			nobody := &peer{Peer: Peer{Auth: *a}}
 			s.checkAuth(nobody, &idi.Identification, auth, ps, s.hs.initI, s.nonceR, s.keys.pi)
@@ -102,7 +102,11 @@ func (s *sa) identify(idi *message.IDi, idr *message.IDr, auth *message.AUTH, ps
 		return nil, Reason{ReasonAuth, fmt.Sprintf("%v says that it is %v and asks for %s: no such peer is configured",
 			s.remote, identityOf(&idi.Identification), asked)}
 	}
+	auth, refused := s.answerPPK(found, auth, ps)
 	why := s.checkAuth(found, &idi.Identification, auth, ps, s.hs.initI, s.nonceR, s.keys.pi)
+	if refused.Code != ReasonNone {
+		why = refused
+	}
 	if w := found.preferences(); why.Code == ReasonNone && !w.allows(s.suite) {
 		why = Reason{ReasonProposal, fmt.Sprintf("%v was negotiated, but %v may use only %v, %v, %v",
 			s.suite, found.RemoteID, w.ciphers, w.prfs, w.groups)}
@@ -112,12 +116,16 @@ func (s *sa) identify(idi *message.IDi, idr *message.IDr, auth *message.AUTH, ps
 
 // authAnswer is IDr, CERT and AUTH.
 func (s *sa) authAnswer(p *peer) ([]message.Payload, error) {
-	idr := &message.IDr{Identification: p.LocalID.payload()}
-	auth, err := p.Auth.sign(s.suite.prf, append(signedOctets(s.suite.prf, s.hs.initR, s.nonceI, s.keys.pr, idr.Body()), s.hs.intAuth...))
+	idr := &message.IDr{Identification: payload(p.LocalID)}
+	auth, err := p.Auth.sign(s.suite.prf, s.hs.hashes, s.signedOctets(s.hs.initR, s.nonceI, s.keys.pr, idr.Body()))
 	if err != nil {
 		return nil, err
 	}
-	return append(append([]message.Payload{idr}, p.Auth.certificate()...), auth), nil
+	ps := append(append([]message.Payload{idr}, p.Auth.certificates()...), auth)
+	if s.ppk {
+		ps = append(ps, &message.Notify{Type: message.NotifyPPKIdentity})
+	}
+	return ps, nil
 }
 
 // refuseAuth answers and keeps the SA only to repeat the answer.

@@ -32,8 +32,8 @@ func TestInitiatorChecksIdentity(t *testing.T) {
 	half := only(st.b)
 	initR, nonceI := half.hs.initR, half.nonceI
 	p.LocalID = mustID("gw-evil.example")
-	idr := &message.IDr{Identification: p.LocalID.payload()}
-	auth, err := p.Auth.sign(half.suite.prf, signedOctets(half.suite.prf, initR, nonceI, half.keys.pr, idr.Body()))
+	idr := &message.IDr{Identification: payload(p.LocalID)}
+	auth, err := p.Auth.sign(half.suite.prf, allHashes, signedOctets(half.suite.prf, initR, nonceI, half.keys.pr, idr.Body()))
 	if err != nil {
 		t.Fatal(err)
 	}

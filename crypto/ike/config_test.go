@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"vpngw/crypto/identity"
 )
 
 func TestParseIdentity(t *testing.T) {
@@ -28,7 +30,7 @@ func TestParseIdentity(t *testing.T) {
 			t.Errorf("%q does not come back from %q", tt.in, id)
 		}
 	}
-	if s := (Identity{IDFQDN, "a\n\x1b[31m"}).String(); strings.ContainsAny(s, "\n\x1b") {
+	if s := (Identity{Type: IDFQDN, Data: "a\n\x1b[31m"}).String(); strings.ContainsAny(s, "\n\x1b") {
 		t.Errorf("a wire identity prints as %q", s)
 	}
 }
@@ -192,8 +194,8 @@ func TestTimers(t *testing.T) {
 // its identity.
 func TestLongIdentityIsNotPrinted(t *testing.T) {
 	for _, kind := range []IDType{IDIPv4, IDFQDN, IDEmail, IDIPv6, 9, 11, 255} {
-		for _, n := range []int{0, 1, maxIdentity, maxIdentity + 1, 65535} {
-			if s := (Identity{kind, strings.Repeat("\x00", n)}).String(); len(s) > 4*maxIdentity+16 {
+		for _, n := range []int{0, 1, identity.Max, identity.Max + 1, 65535} {
+			if s := (Identity{Type: kind, Data: strings.Repeat("\x00", n)}).String(); len(s) > 4*identity.Max+16 {
 				t.Errorf("type %d, %d bytes: %d bytes are printed", kind, n, len(s))
 			}
 		}

@@ -113,7 +113,7 @@ func TestShortRequestNeedsCookie(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, answer, _ := st.b.m.strangerPreferences(st.a.addr.Addr()).chooseIKE(msg.Payloads[0].(*message.SA))
-			want := initAnswerLen(answer, g, initExtras(suite{}, msg.Payloads)...)
+			want := initAnswerLen(answer, g, st.b.m.initExtras(suite{}, msg.Payloads))
 			st.b.step(Datagram{Local: st.b.addr, Remote: st.a.addr, Bytes: st.held})
 			if longest != want || longest > len(st.held) {
 				t.Errorf("%v %v: answer of %d bytes, expected %d; request %d", c, g, longest, want, len(st.held))

@@ -22,7 +22,7 @@ func (s *sa) successor(initiator bool, chosen suite, spiI, spiR message.SPI, sec
 	n := m.newSA(initiator, s.local, s.remote)
 	n.hs = nil
 	n.peer, n.state, n.suite, n.fragments = p, saRival, chosen, s.fragments
-	n.suite.mlkem = s.suite.mlkem // its secret goes on in SK_d (RFC 7296 §2.18)
+	n.suite.mlkem, n.ppk = s.suite.mlkem, s.ppk // their secrets go on in SK_d (RFC 7296 §2.18)
 	n.spiI, n.spiR, n.nonceI, n.nonceR = spiI, spiR, ni, nr
 	n.behindNAT, n.peerNAT = s.behindNAT, s.peerNAT
 	n.established, n.lastHeard, n.establishedAt = m.now, m.now, m.tick()

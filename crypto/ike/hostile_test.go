@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -292,7 +293,7 @@ func TestNoSecretsOutside(t *testing.T) {
 		t.Fatalf("only %d bytes of log", log.Len())
 	}
 	for name, secret := range map[string][]byte{"PSK": testPSK, "SK_d": s.keys.d, "SK_ei": s.keys.ei, "SK_pr": s.keys.pr,
-		"KEYMAT": child.Inbound.Keymat, "private key": keyA.Private.Seed()} {
+		"KEYMAT": child.Inbound.Keymat, "private key": keyA.Private.(ed25519.PrivateKey).Seed()} {
 		for _, form := range []string{string(secret), hex.EncodeToString(secret[:12]), base64.StdEncoding.EncodeToString(secret[:12]),
 			strings.Trim(fmt.Sprint(secret[:8]), "[]")} {
 			if strings.Contains(text, form) {

@@ -70,6 +70,9 @@ func (s *sa) sendInit() error {
 	if w.mlkem {
 		ps = append(ps, &message.Notify{Type: message.NotifyIntermediateExchangeSupported})
 	}
+	if s.peer.PPK.isSet() {
+		ps = append(ps, usePPKNotify())
+	}
 	h := s.header(message.ExchangeIKESAInit, false, 0)
 	b, err := message.Marshal(&message.Message{Header: h, Payloads: ps})
 	if err != nil {
@@ -81,22 +84,6 @@ func (s *sa) sendInit() error {
 	s.nextID = 0
 	s.launch(task{kind: taskInit}, [][]byte{b}, nil)
 	return nil
-}
-
-// hashNotify says that Ed25519 is understood (RFC 8420 §2).
-func hashNotify() *message.Notify {
-	return &message.Notify{Type: message.NotifySignatureHashAlgorithms,
-		Data: message.MarshalHashAlgorithms(message.HashIdentity)}
-}
-
-// knowsIdentity reads the peer's SIGNATURE_HASH_ALGORITHMS.
-func knowsIdentity(ps []message.Payload) bool {
-	n := message.FindNotify(ps, message.NotifySignatureHashAlgorithms)
-	if n == nil {
-		return false
-	}
-	list, err := message.ParseHashAlgorithms(n.Data)
-	return err == nil && slices.Contains(list, message.HashIdentity)
 }
 
 // initResponse takes an unprotected answer. A wrong one may be forged, so it is never
@@ -118,6 +105,11 @@ func (s *sa) initResponse(d Datagram, msg *message.Message) {
 			s.refusedBy(n.Type)
 			return
 		}
+	}
+	if why := s.noPPKOffer(ps); why.Code != ReasonNone {
+		s.reject(RejectAuth, d, why.Detail)
+		s.hs.refusal = why
+		return
 	}
 	if err := s.acceptInit(d, msg); err != nil {
 		s.reject(RejectSyntax, d, err.Error())
@@ -225,7 +217,7 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	s.suite = chosen
 	s.derive(secret)
 	s.hs.initR = bytes.Clone(d.Bytes)
-	s.hs.identity = knowsIdentity(ps)
+	s.hs.hashes, s.hs.usePPK = announced(ps), offersPPK(ps)
 	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
 	s.hs.private = nil
 	if d.Local.IsValid() {

@@ -98,11 +98,11 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	if err != nil {
 		return err
 	}
-	extras := initExtras(chosen, ps)
+	extras := m.initExtras(chosen, ps)
 	// Who only pretends to be at an address is not to take the places of who is there.
 	t := &m.halfOpen
 	crowded := t.open >= t.limits.CookieFrom || t.perAddr[holder(d.Remote.Addr())] >= t.limits.HalfOpenPerAddr
-	if crowded || initAnswerLen(answer, chosen.group, extras...) > len(d.Bytes) {
+	if crowded || initAnswerLen(answer, chosen.group, extras) > len(d.Bytes) {
 		if err := m.demandCookie(d, msg, nonce.Data); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (m *Machine) acceptStranger(d Datagram, msg *message.Message, key [32]byte)
 	s.state, s.spiI, s.suite, s.initKey = saHalfOpen, msg.InitiatorSPI, chosen, key
 	s.nonceI = bytes.Clone(nonce.Data)
 	s.hs.initI = bytes.Clone(d.Bytes)
-	s.hs.identity = knowsIdentity(ps)
+	s.hs.hashes, s.hs.usePPK = announced(ps), m.hasPPK() && offersPPK(ps)
 	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
 	if s.spiR, err = m.newSPI(); err == nil {
 		s.nonceR, err = m.random(nonceLen)
@@ -157,16 +157,21 @@ func (m *Machine) cannot(d Datagram, err error) error {
 	return &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, err.Error()}
 }
 
-// initExtras are the notifies of an IKE_SA_INIT response that depend on the request.
-func initExtras(chosen suite, request []message.Payload) []message.Payload {
-	var extras []message.Payload
+// initExtras are what an IKE_SA_INIT response says beside the least: what else both ends
+// can do; and, as it is not known yet who asks, CERTREQ for any peer's authorities and
+// USE_PPK for who offered it.
+func (m *Machine) initExtras(chosen suite, request []message.Payload) []message.Payload {
+	ps := certificateRequest(m.authorities.sorted())
+	if m.hasPPK() && offersPPK(request) {
+		ps = append(ps, usePPKNotify())
+	}
 	if message.FindNotify(request, message.NotifyFragmentationSupported) != nil {
-		extras = append(extras, &message.Notify{Type: message.NotifyFragmentationSupported})
+		ps = append(ps, &message.Notify{Type: message.NotifyFragmentationSupported})
 	}
 	if chosen.mlkem {
-		extras = append(extras, &message.Notify{Type: message.NotifyIntermediateExchangeSupported})
+		ps = append(ps, &message.Notify{Type: message.NotifyIntermediateExchangeSupported})
 	}
-	return extras
+	return ps
 }
 
 // initAnswer is the payloads of an IKE_SA_INIT response.
@@ -181,7 +186,7 @@ func initAnswer(chosen message.Proposal, g Group, public, nonce []byte, notifies
 
 // initAnswerLen is how long the response will be, in bytes, before any
 // Diffie-Hellman: an unproven address gets no more than it sent.
-func initAnswerLen(chosen message.Proposal, g Group, extras ...message.Payload) int {
+func initAnswerLen(chosen message.Proposal, g Group, extras []message.Payload) int {
 	hash := &message.Notify{Data: make([]byte, sha1.Size)}
 	b, err := message.Marshal(&message.Message{Header: message.Header{Version: message.Version2},
 		Payloads: initAnswer(chosen, g, make([]byte, g.publicLen()), make([]byte, nonceLen), append([]message.Payload{hash, hash}, extras...))})

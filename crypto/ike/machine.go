@@ -33,6 +33,9 @@ type Machine struct {
 	hints     hintLimiter
 	addrs     addresses
 	strangers Counters
+
+	authorities authorities
+	ppks        int // peers with a PPK
 }
 
 // New makes a machine without peers.

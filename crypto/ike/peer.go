@@ -1,7 +1,6 @@
 package ike
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,28 +41,6 @@ type Selector struct {
 	First, Last        netip.Addr
 }
 
-// Auth is how the two ends prove who they are: a PSK, or else raw Ed25519 keys
-// (RFC 7427, RFC 7670, RFC 8420).
-type Auth struct {
-	PSK        []byte // ≥ 16 bytes
-	Private    ed25519.PrivateKey
-	PeerPublic ed25519.PublicKey
-}
-
-// String shows the kind of authentication only.
-func (a Auth) String() string {
-	if a.PSK != nil {
-		return "psk"
-	}
-	return "ed25519"
-}
-
-// GoString shows the kind of authentication only.
-func (a Auth) GoString() string { return a.String() }
-
-// LogValue shows the kind of authentication only.
-func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
-
 // DPD is dead peer detection (RFC 7296 §2.4).
 type DPD struct {
 	Interval time.Duration // of silence, until the peer is probed; default 10 s
@@ -77,6 +54,7 @@ type Peer struct {
 	Remote            netip.AddrPort // zero: wait for the peer
 	LocalID, RemoteID Identity
 	Auth              Auth
+	PPK               PPK
 	Local, Remotes    []Selector // traffic selectors, ours and theirs; at most MaxSelectors each
 
 	// Preferences, best first; empty means all in the order of their constants.
@@ -101,9 +79,6 @@ type Peer struct {
 // MaxSelectors bounds the traffic selectors of one side of a child SA.
 const MaxSelectors = 32
 
-// minPSK is 128 bits.
-const minPSK = 16
-
 // Validate says what of a peer's configuration cannot work.
 func (p *Peer) Validate() error {
 	fail := func(format string, args ...any) error {
@@ -114,18 +89,18 @@ func (p *Peer) Validate() error {
 		return fail("no local identity")
 	case p.RemoteID.IsZero():
 		return fail("no remote identity")
-	case p.LocalID == p.RemoteID:
+	case p.LocalID.Equal(p.RemoteID):
 		return fail("both ends have the identity %v", p.LocalID)
 	case p.Remote.IsValid() && p.Remote.Port() == 0:
 		return fail("remote address %v has no port", p.Remote.Addr())
-	case p.Auth.PSK != nil && len(p.Auth.PSK) < minPSK:
-		return fail("the PSK has %d bytes, under 128 bits: give at least %d", len(p.Auth.PSK), minPSK)
-	case p.Auth.PSK == nil && len(p.Auth.Private) != ed25519.PrivateKeySize:
-		return fail("neither a PSK nor an Ed25519 private key")
-	case p.Auth.PSK == nil && len(p.Auth.PeerPublic) != ed25519.PublicKeySize:
-		return fail("no Ed25519 public key of the peer")
 	case p.ChildLifetime < 0 || p.IKELifetime < 0 || p.DPD.Interval < 0 || p.DPD.Timeout < 0:
 		return fail("a negative duration")
+	}
+	if err := p.Auth.validate(p.LocalID, p.RemoteID); err != nil {
+		return fail("%v", err)
+	}
+	if err := p.PPK.validate(); err != nil {
+		return fail("%v", err)
 	}
 	if err := validSelectors(p.Local); err != nil {
 		return fail("local selectors: %v", err)

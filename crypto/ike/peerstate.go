@@ -56,7 +56,8 @@ func (m *Machine) addPeer(cfg Peer) {
 	p := &peer{Peer: cfg, m: m, log: m.log.With("peer", cfg.Name)}
 	p.reconnect.fire = func() { p.start(p.Remote, p.local) }
 	m.peers[cfg.ID] = p
-	m.byID[cfg.RemoteID] = append(m.byID[cfg.RemoteID], p)
+	m.byID[cfg.RemoteID.Key()] = append(m.byID[cfg.RemoteID.Key()], p)
+	m.knowAuth(p)
 	m.knowAddress(p)
 }
 
@@ -77,9 +78,11 @@ func (m *Machine) removePeer(id PeerID) {
 	p.lost(why)
 	delete(m.peers, id)
 	m.forgetAddress(p)
-	m.byID[p.RemoteID] = slices.DeleteFunc(m.byID[p.RemoteID], func(o *peer) bool { return o == p })
-	if len(m.byID[p.RemoteID]) == 0 {
-		delete(m.byID, p.RemoteID)
+	m.forgetAuth(p)
+	key := p.RemoteID.Key()
+	m.byID[key] = slices.DeleteFunc(m.byID[key], func(o *peer) bool { return o == p })
+	if len(m.byID[key]) == 0 {
+		delete(m.byID, key)
 	}
 }
 
@@ -173,7 +176,7 @@ func (p *peer) announce(s *sa) {
 	p.m.timers.stop(&p.reconnect)
 	p.log.Debug("up", "remote", s.remote, "suite", s.suite, "initiator", s.initiator, "behind_nat", s.behindNAT)
 	p.m.emit(Up{ID: p.ID, Local: s.local, Remote: s.remote, Initiator: s.initiator,
-		BehindNAT: s.behindNAT, PeerBehindNAT: s.peerNAT, Suite: s.suite.String()})
+		BehindNAT: s.behindNAT, PeerBehindNAT: s.peerNAT, Suite: s.suiteText()})
 	p.direct(s)
 }
 
@@ -232,7 +235,7 @@ func (m *Machine) Status(id PeerID) PeerStatus {
 	if s := p.current(); s != nil {
 		st.Local, st.Remote = s.local, s.remote
 		st.Initiator, st.InitiatorSPI, st.ResponderSPI = s.initiator, uint64(s.spiI), uint64(s.spiR)
-		st.Suite, st.Established, st.LastHeard = s.suite.String(), s.established, s.lastHeard
+		st.Suite, st.Established, st.LastHeard = s.suiteText(), s.established, s.lastHeard
 		st.BehindNAT, st.PeerBehindNAT = s.behindNAT, s.peerNAT
 	}
 	return st

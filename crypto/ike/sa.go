@@ -47,6 +47,7 @@ type sa struct {
 
 	suite   suite
 	keys    ikeKeys
+	ppk     bool // the peer's PPK is in the keys
 	in, out *protection
 
 	// Of the handshake; dropped once established.
@@ -95,14 +96,15 @@ type handshake struct {
 	cookies int
 	initI   []byte // the IKE_SA_INIT messages as they went over the wire
 	initR   []byte
-	refusal Reason // of an unprotected notify: only a hint
+	refusal Reason  // of an unprotected notify: only a hint
+	hashes  hashSet // that the peer announced
+	usePPK  bool    // USE_PPK went both ways
+	plain   ikeKeys // initiator: without the PPK that keys has
 
 	mlkem   *mlkem.DecapsulationKey768 // initiator: of the IKE_INTERMEDIATE under way
 	intI    []byte                     // IntAuth_i of it
 	intAuth []byte                     // ends what both ends sign (RFC 9242 §3.3.2); nil: no such exchange yet
 	before  *protection                // what opened messages before it: a request may come again
-
-	identity bool // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
 }
 
 func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {

@@ -188,44 +188,46 @@ func TestPSKAuth(t *testing.T) {
 	want := mac(mac(testPSK, []byte("Key Pad for IKEv2")), init, nonce, mac(skp, id))
 	octets := signedOctets(PRFSHA256, init, nonce, skp, id)
 	a := Auth{PSK: testPSK}
-	got, err := a.sign(PRFSHA256, octets)
+	got, err := a.sign(PRFSHA256, 0, octets)
 	if err != nil || got.Method != message.AuthSharedKey || !bytes.Equal(got.Data, want) {
 		t.Errorf("AUTH %x, %v", got.Data, err)
 	}
-	if err := a.verify(PRFSHA256, got, octets); err != nil {
+	if err := a.verify(PRFSHA256, &claim{auth: got}, octets); err != nil {
 		t.Error(err)
 	}
 }
+
+const allHashes hashSet = 0xff
 
 // TestAuthVerify changes every byte of AUTH and of what it covers.
 func TestAuthVerify(t *testing.T) {
 	keyA, keyB := keyAuths()
 	for _, ends := range [][2]Auth{{{PSK: testPSK}, {PSK: testPSK}}, {keyA, keyB}} {
 		octets := []byte("octets")
-		auth, err := ends[0].sign(PRFSHA256, octets)
+		auth, err := ends[0].sign(PRFSHA256, allHashes, octets)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ends[1].verify(PRFSHA256, auth, octets); err != nil {
+		if err := ends[1].verify(PRFSHA256, &claim{auth: auth}, octets); err != nil {
 			t.Fatalf("%v: %v", ends[0], err)
 		}
 		for i := range auth.Data {
 			bad := &message.AUTH{Method: auth.Method, Data: bytes.Clone(auth.Data)}
 			bad.Data[i] ^= 1
-			if ends[1].verify(PRFSHA256, bad, octets) == nil {
+			if ends[1].verify(PRFSHA256, &claim{auth: bad}, octets) == nil {
 				t.Errorf("%v: byte %d does not matter", ends[0], i)
 			}
-			if ends[1].verify(PRFSHA256, &message.AUTH{Method: auth.Method, Data: auth.Data[:i]}, octets) == nil {
+			if ends[1].verify(PRFSHA256, &claim{auth: &message.AUTH{Method: auth.Method, Data: auth.Data[:i]}}, octets) == nil {
 				t.Errorf("%v: %d bytes are enough", ends[0], i)
 			}
 		}
 		for m := range 256 {
 			bad := &message.AUTH{Method: message.AuthMethod(m), Data: auth.Data}
-			if bad.Method != auth.Method && ends[1].verify(PRFSHA256, bad, octets) == nil {
+			if bad.Method != auth.Method && ends[1].verify(PRFSHA256, &claim{auth: bad}, octets) == nil {
 				t.Errorf("method %d accepted", m)
 			}
 		}
-		if ends[1].verify(PRFSHA256, auth, []byte("octetz")) == nil {
+		if ends[1].verify(PRFSHA256, &claim{auth: auth}, []byte("octetz")) == nil {
 			t.Error("other octets accepted")
 		}
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	wantPrivate = "an Ed25519 private key in PKCS#8 PEM (make one with vpngw genkey)"
-	wantPublic  = "an Ed25519 public key as one line of base64 (as vpngw pubkey prints it) or in SPKI PEM"
+	wantPrivate = "an Ed25519, ECDSA P-256 or P-384 private key in PKCS#8 PEM (make one with vpngw genkey)"
+	wantPublic  = "an Ed25519, ECDSA P-256 or P-384 public key as one line of base64 (as vpngw pubkey prints it) or in SPKI PEM"
 )
 
 // FormatError says that what was read is not the kind of key wanted. It never
@@ -101,7 +101,7 @@ func identifyPEM(block *pem.Block) string {
 	case "RSA PUBLIC KEY":
 		return "an RSA public key"
 	case "EC PRIVATE KEY", "EC PARAMETERS":
-		return "an ECDSA private key"
+		return "an ECDSA private key in SEC 1 PEM, which is not PKCS#8"
 	case "DSA PRIVATE KEY":
 		return "a DSA private key"
 	case "ENCRYPTED PRIVATE KEY":
@@ -123,13 +123,13 @@ func identifyPEM(block *pem.Block) string {
 }
 
 func describePrivate(key any) string {
-	switch key.(type) {
+	switch key := key.(type) {
 	case ed25519.PrivateKey:
 		return "an Ed25519 private key"
 	case *rsa.PrivateKey:
 		return "an RSA private key"
 	case *ecdsa.PrivateKey:
-		return "an ECDSA private key"
+		return "an ECDSA private key on " + key.Params().Name
 	case *ecdh.PrivateKey:
 		return "an X25519 private key, which cannot sign"
 	}
@@ -137,13 +137,13 @@ func describePrivate(key any) string {
 }
 
 func describePublic(key any) string {
-	switch key.(type) {
+	switch key := key.(type) {
 	case ed25519.PublicKey:
 		return "an Ed25519 public key"
 	case *rsa.PublicKey:
 		return "an RSA public key"
 	case *ecdsa.PublicKey:
-		return "an ECDSA public key"
+		return "an ECDSA public key on " + key.Params().Name
 	case *ecdh.PublicKey:
 		return "an X25519 public key, which cannot verify"
 	}

@@ -22,15 +22,17 @@ func (p PSK) IsZero() bool { return len(p.Bytes()) == 0 }
 // LoadPSK reads a PSK: the text of the file without the final newline, byte for
 // byte. It refuses one under 16 bytes and, with a *PermissionError, a file that
 // others than its owner may open.
-func LoadPSK(path string) (PSK, error) {
+func LoadPSK(path string) (PSK, error) { return loadShared("PSK", path) }
+
+func loadShared(what, path string) (PSK, error) {
 	data, err := readSecret(path, "vpngw genpsk")
 	if err != nil {
-		return PSK{}, fmt.Errorf("PSK: %w", err)
+		return PSK{}, fmt.Errorf("%s: %w", what, err)
 	}
 	text := bytes.TrimSuffix(data, []byte("\n"))
 	if len(text) < minPSK {
-		return PSK{}, fmt.Errorf("PSK %s: got %d bytes, under 128 bits: make one of at least %d bytes with vpngw genpsk",
-			path, len(text), minPSK)
+		return PSK{}, fmt.Errorf("%s %s: got %d bytes, under 128 bits: make one of at least %d bytes with vpngw genpsk",
+			what, path, len(text), minPSK)
 	}
 	return PSK{NewSecret(text)}, nil
 }

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -36,8 +37,8 @@ func secrets(t *testing.T) map[string]struct {
 		"Secret":      {NewSecret([]byte(plainPSK)), []byte(plainPSK)},
 		"*Secret":     {new(NewSecret([]byte(plainPSK))), []byte(plainPSK)},
 		"PSK":         {psk, []byte(plainPSK)},
-		"PrivateKey":  {key, key.Signer().Seed()},
-		"*PrivateKey": {&key, key.Signer().Seed()},
+		"PrivateKey":  {key, key.Signer().(ed25519.PrivateKey).Seed()},
+		"*PrivateKey": {&key, key.Signer().(ed25519.PrivateKey).Seed()},
 	}
 }
 

@@ -3,7 +3,7 @@ package keys
 // smallOrderY are the encodings of the y coordinates that points of order 1, 2,
 // 4 and 8 of edwards25519 have, the non-canonical ones (y ≥ p) included, the
 // sign bit of x left out.
-var smallOrderY = [...]PublicKey{
+var smallOrderY = [...][32]byte{
 	{},  // y = 0, order 4
 	{1}, // y = 1, order 1
 	// order 8
@@ -17,8 +17,8 @@ var smallOrderY = [...]PublicKey{
 }
 
 // primePlus returns 2²⁵⁵ − 19 + n, little endian, for a small n.
-func primePlus(n int) PublicKey {
-	var y PublicKey
+func primePlus(n int) [32]byte {
+	var y [32]byte
 	for i := range y {
 		y[i] = 0xff
 	}
@@ -26,7 +26,7 @@ func primePlus(n int) PublicKey {
 	return y
 }
 
-func smallOrder(k PublicKey) bool {
+func smallOrder(k [32]byte) bool {
 	k[31] &= 0x7f
 	for _, y := range smallOrderY {
 		if k == y {

@@ -29,6 +29,8 @@ type Tunnel struct {
 	PublicKey     string // or
 	PSKFile       string
 	Local, Remote []netip.Prefix
+	// PeerLines holds further lines of the peer section, such as "ca_file: ca.pem".
+	PeerLines []string
 	// Lines holds further lines of the tunnel, such as "weight: 2".
 	Lines []string
 }
@@ -62,6 +64,9 @@ func (c Config) YAML() string {
 		line(6, "id", t.PeerID)
 		line(6, "public_key", t.PublicKey)
 		line(6, "psk_file", t.PSKFile)
+		for _, l := range t.PeerLines {
+			fmt.Fprintf(&b, "      %s\n", l)
+		}
 		line(4, "local_subnets", list(t.Local))
 		line(4, "remote_subnets", list(t.Remote))
 		for _, l := range t.Lines {

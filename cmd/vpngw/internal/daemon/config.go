@@ -32,6 +32,9 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 	if !g.Key.IsZero() {
 		c.Key = g.Key.Signer()
 	}
+	for _, cert := range g.Certificates {
+		c.Chain = append(c.Chain, cert.Raw)
+	}
 	for i := range f.Tunnels {
 		c.Tunnels = append(c.Tunnels, tunnelConfig(&f.Tunnels[i]))
 	}
@@ -51,7 +54,13 @@ func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
 		c.PSK = t.Peer.PSK.Bytes()
 	}
 	if t.Peer.HasKey {
-		c.PeerKey = t.Peer.PublicKey.Ed25519()
+		c.PeerKey = t.Peer.PublicKey.Key()
+	}
+	if t.Peer.HasCA {
+		c.PeerCAs = t.Peer.CAs
+	}
+	if t.Peer.HasPPK {
+		c.PPK = ike.PPK{ID: t.Peer.PPKID, Secret: t.Peer.PPK.Bytes(), Required: t.Peer.PPKRequired}
 	}
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
@@ -17,7 +18,7 @@ import (
 // Run runs the gateway of a tunnel file until ctx ends, which is a clean end and
 // returns nil. version is what status shows.
 func Run(ctx context.Context, file *configs.File, version string, log *slog.Logger) error {
-	for _, w := range notYet(file) {
+	for _, w := range append(notYet(file), file.Warnings(time.Now())...) {
 		log.Warn(w)
 	}
 	gateway, err := tunnel.New(gatewayConfig(file, version), log)
