@@ -52,14 +52,14 @@ func TestLoad(t *testing.T) {
 		Ciphers: []string{"aes256gcm", "chacha20poly1305", "aes128gcm"},
 		Groups:  []string{"x25519", "p256", "p384"}, ESN: true, PFS: true,
 	}
-	rekey := Rekey{Time: time.Hour, Bytes: 256 << 30}
+	rekey := Rekey{Time: time.Hour, Bytes: 256 << 30, IKETime: 8 * time.Hour}
 	dpd := DPD{Interval: 10 * time.Second, Timeout: 30 * time.Second}
 	only := crypto
 	only.Ciphers = []string{"aes256gcm"}
 	want := &File{
 		Path: "etc/vpngw.yaml",
 		Gateway: Gateway{
-			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, Interface: "vpn0",
+			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPort: 500, Interface: "vpn0",
 			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6}, ControlSocket: "/run/vpngw/a.sock",
 			Offload: Offload{true, true, true, true, true, true},
 			Buffers: Buffers{Receive: 4 << 20, Send: 1 << 20, Queue: 32 << 20, TunnelQueue: 4 << 20},
@@ -110,12 +110,12 @@ func TestOverride(t *testing.T) {
 		{"b.pfs", b.Crypto.PFS, true},
 		{"b.ciphers", fmt.Sprint(b.Crypto.Ciphers), "[aes256gcm]"},
 		{"b.groups", fmt.Sprint(b.Crypto.Groups), "[p384]"},
-		{"b.rekey", b.Rekey, Rekey{Time: time.Hour}},
+		{"b.rekey", b.Rekey, Rekey{Time: time.Hour, IKETime: 8 * time.Hour}},
 		{"b.dpd", b.DPD, DPD{2 * time.Second, 30 * time.Second}},
 		{"c.weight", c.Weight, 7},
 		{"c.rate", c.Rate, Rate(1500e6)},
 		{"c.esn", c.Crypto.ESN, false},
-		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute}},
+		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute, IKETime: 8 * time.Hour}},
 	} {
 		if check.got != check.want {
 			t.Errorf("%s is %v, want %v", check.what, check.got, check.want)

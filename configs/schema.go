@@ -43,6 +43,8 @@ var (
 			doc: "Our Ed25519 private key (PKCS#8 PEM, mode 0600, from `vpngw genkey`), needed where a tunnel has a public_key. Relative to this file's directory."},
 		{name: "port", kind: integers(1, 65535, false), defaults: []string{"4500"},
 			doc: "UDP port of IKE and ESP."},
+		{name: "ike_port", kind: integers(1, 65535, true), defaults: []string{"500"},
+			doc: "UDP port of IKE alone, where peers of other makes begin; 0: none. Unless the file gives it, a port that is taken is only warned of."},
 		{name: "interface", kind: interfaces(), defaults: []string{"vpngw0"},
 			doc: "Name of the TUN device."},
 		{name: "addresses", kind: interfaceAddresses(), list: maxSelectors, examples: []string{"10.99.0.1/32", "2001:db8:99::1/128"},
@@ -144,6 +146,8 @@ var (
 			doc: "Bytes in one direction; 0: no limit."},
 		{name: "packets", kind: integers(1000, 1<<34, true), defaults: []string{"0"},
 			doc: "Packets in one direction; 0: no limit but that of the sequence numbers."},
+		{name: "ike_time", kind: durations(time.Minute, 7*24*time.Hour), defaults: []string{"8h"},
+			doc: "Age of the IKE SA, which gets new keys of its own."},
 	}
 
 	dpdKeys = []key{

@@ -69,6 +69,7 @@ type swanConfig struct {
 	localTS, remoteTS []netip.Prefix
 	connection, child []string // further lines
 	charon            []string // further lines for the daemon, in strongswan.conf
+	usualPorts        bool     // strongSwan's own: IKE_SA_INIT on port 500, all else on port 4500, and UDP only where a NAT seems to be
 }
 
 // Files of raw public keys.
@@ -139,15 +140,16 @@ func (c swanConfig) text() string {
 	} else {
 		auth, localKey, remoteKey = "auth = pubkey", "pubkeys = "+swanLocalKey, "pubkeys = "+swanRemoteKey
 	}
+	connection := c.connection
+	if !c.usualPorts {
+		connection = append([]string{"local_port = 4500", "remote_port = 4500", "encap = yes"}, connection...)
+	}
 	return fmt.Sprintf(`connections {
   %s {
     version = 2
     local_addrs = %s
     remote_addrs = %s
-    local_port = 4500
-    remote_port = 4500
     proposals = %s
-    encap = yes
     mobike = no
 %s    local {
       %s
@@ -168,7 +170,7 @@ func (c swanConfig) text() string {
     }
   }
 }
-%s`, swanConnection, c.local, c.remote, c.ike, indented(4, c.connection),
+%s`, swanConnection, c.local, c.remote, c.ike, indented(4, connection),
 		auth, c.localID, localKey, auth, c.remoteID, remoteKey,
 		swanChild, joined(c.localTS), joined(c.remoteTS), c.esp, indented(8, c.child), secrets)
 }

@@ -22,7 +22,7 @@ func (g *Gateway) start(ctx context.Context) {
 
 // setPeer tells IKE of a tunnel, with its address if that is known.
 func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
-	peer, err := g.cfg.peer(t.id, t.cfg, remote)
+	peer, err := g.cfg.peer(t.id, t.cfg, g.reachable(remote))
 	if err != nil {
 		g.log.Error("tunnel is not started", "tunnel", t.cfg.Name, "error", err) // New has checked the same
 		return

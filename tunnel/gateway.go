@@ -34,6 +34,8 @@ type Gateway struct {
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
 
+	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
+
 	requests chan chan Status
 	resolved chan resolution
 	changed  chan struct{}
@@ -77,8 +79,10 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
+
+		ikeListener: map[bool]*udp.Socket{},
 	}
-	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI})
+	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, Port: c.Port, IKEPort: c.IKEPort})
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
@@ -129,6 +133,9 @@ func (g *Gateway) setUp() error {
 	if err := g.listen(); err != nil {
 		return err
 	}
+	if err := g.listenIKE(); err != nil {
+		return err
+	}
 	g.measureAll()
 	if err := g.openTUN(); err != nil {
 		return err
@@ -152,6 +159,11 @@ func (g *Gateway) setUp() error {
 	}
 	for _, s := range g.listener {
 		if err := g.lane.AddListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.ikeListener {
+		if err := g.lane.AddIKEListener(s, s.LocalAddr()); err != nil {
 			return err
 		}
 	}
@@ -258,6 +270,9 @@ func (g *Gateway) tearDown(failed bool) error {
 	}
 	for _, s := range g.listener {
 		s.Close() // again, where the lane had it
+	}
+	for _, s := range g.ikeListener {
+		s.Close()
 	}
 	if g.tun != nil {
 		errs = append(errs, g.tun.Close())

@@ -32,6 +32,7 @@ type GatewayStatus struct {
 	Present   bool            `json:"interface_present"` // false while the TUN device is being made anew
 	MTU       int             `json:"mtu"`               // of the TUN device, bytes
 	Port      uint16          `json:"port"`
+	IKEPort   uint16          `json:"ike_port"` // of IKE alone; 0: there is none
 	Features  map[string]bool `json:"features"` // offloads in use: granted by the kernel and not switched off
 }
 
@@ -141,7 +142,7 @@ func (g *Gateway) status() Status {
 		Version: g.cfg.Version,
 		Uptime:  now.Sub(g.started).Seconds(),
 		Gateway: GatewayStatus{
-			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port,
+			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port, IKEPort: g.ikePort(),
 			Present: g.tun != nil, Features: g.features(),
 		},
 		Edges: EdgesStatus{

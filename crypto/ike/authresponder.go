@@ -10,6 +10,10 @@ import (
 // the same path and get the same answer; selectors, proposals and secrets of the
 // child come only after that.
 func (s *sa) authRequest(d Datagram, ps []message.Payload) {
+	if s.m.plain(d.Local) {
+		s.refuseAuth(d, RejectPort, message.NotifyInvalidSyntax, "IKE_AUTH on the port of IKE alone, which cannot carry ESP: it belongs on port 4500")
+		return
+	}
 	idi, err := message.One[*message.IDi](ps)
 	if err != nil {
 		s.refuseAuth(d, RejectSyntax, message.NotifyInvalidSyntax, err.Error())

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -47,6 +48,7 @@ func New(c Config) *Machine {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	m.cfg.Port = cmp.Or(c.Port, NATTPort)
 	m.halfOpen.init(c.Limits)
 	m.addrs.at = map[netip.Addr][]*peer{}
 	return m

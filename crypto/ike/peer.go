@@ -21,6 +21,9 @@ type Config struct {
 	Log    *slog.Logger           // nil: nothing is logged
 	SPI    func() (uint32, error) // a fresh inbound ESP SPI, unique and ≥ 256; required. It may end up unused
 	Limits Limits
+
+	IKEPort uint16 // our UDP port of IKE alone, without the non-ESP marker; 0: we have none
+	Port    uint16 // our UDP port of IKE and ESP; 4500. Asked only where IKEPort is set
 }
 
 // Limits bound what strangers can make the machine hold. Zero fields take the default.

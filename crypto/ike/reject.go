@@ -23,12 +23,13 @@ const (
 	RejectSelectors                         // no common traffic selectors
 	RejectUnprotected                       // a notify without protection: at most a hint
 	RejectBusy                              // TEMPORARY_FAILURE was answered
+	RejectPort                              // IKE_AUTH on the port of IKE alone
 	RejectCount                             // number of reasons
 )
 
 var rejectNames = [RejectCount]string{
 	"malformed", "version", "unknown-spi", "decrypt", "message-id", "exchange", "syntax", "critical",
-	"proposal", "ke", "cookie", "half-open-total", "half-open-addr", "auth", "selectors", "unprotected", "busy",
+	"proposal", "ke", "cookie", "half-open-total", "half-open-addr", "auth", "selectors", "unprotected", "busy", "port",
 }
 
 // String gives the reason's name for metrics.

@@ -20,13 +20,13 @@ type Heard struct {
 	SPI    uint32
 }
 
-// SoftLimit says, once, that an outbound SA should be replaced soon.
+// SoftLimit says, once, that an SA should be replaced soon.
 type SoftLimit struct {
 	Tunnel *Tunnel
 	SPI    uint32 // inbound SPI that names the child
 }
 
-// HardLimit says, once, that an outbound SA can send no more.
+// HardLimit says, once, that an SA can carry no more.
 type HardLimit struct {
 	Tunnel *Tunnel
 	SPI    uint32 // inbound SPI that names the child

@@ -20,7 +20,11 @@ func Print(out io.Writer, s *tunnel.Status) error {
 	if !g.Present {
 		device = g.Interface + " is missing, it is being made anew"
 	}
-	fmt.Fprintf(w, "gateway %s\t%s, UDP port %d, up %s, version %s\n", g.ID, device, g.Port, age(s.Uptime), s.Version)
+	ports := fmt.Sprintf("UDP port %d", g.Port)
+	if g.IKEPort != 0 {
+		ports = fmt.Sprintf("UDP ports %d and %d", g.IKEPort, g.Port)
+	}
+	fmt.Fprintf(w, "gateway %s\t%s, %s, up %s, version %s\n", g.ID, device, ports, age(s.Uptime), s.Version)
 	fmt.Fprintf(w, "  offloads\t%s\n", on(g.Features))
 	e := &s.Edges
 	fmt.Fprintf(w, "  bytes per call\tTUN read %s, UDP send %s, UDP receive %s, TUN write %s\n",
