@@ -313,3 +313,31 @@ var noSecrets = secretFiles{
 	private: func(string) (keys.PrivateKey, error) { return keys.Generate(rand.Reader) },
 	psk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
 }
+
+// TestIKEPort: told, left to itself, switched off, and giving way to a port that is IKE's own.
+func TestIKEPort(t *testing.T) {
+	directory(t)
+	text := func(lines string) string { return strings.Replace(good, "  port: 4500\n", lines, 1) }
+	for _, c := range []struct {
+		lines string
+		port  uint16
+		set   bool
+	}{
+		{"", 500, false},
+		{"  ike_port: 0\n", 0, true},
+		{"  ike_port: 1500\n", 1500, true},
+		{"  port: 500\n", 0, false},
+	} {
+		write(t, "vpngw.yaml", text(c.lines), 0o640)
+		f, err := Load("vpngw.yaml")
+		if err != nil {
+			t.Errorf("%q: %v", c.lines, err)
+		} else if g := f.Gateway; g.IKEPort != c.port || g.IKEPortSet != c.set {
+			t.Errorf("%q: port %d, set %v; want %d, %v", c.lines, g.IKEPort, g.IKEPortSet, c.port, c.set)
+		}
+	}
+	write(t, "vpngw.yaml", text("  port: 500\n  ike_port: 500\n"), 0o640)
+	if _, err := Load("vpngw.yaml"); err == nil || !strings.Contains(err.Error(), "ike_port is the same as port (500)") {
+		t.Errorf("one port for both: %v", err)
+	}
+}

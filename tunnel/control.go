@@ -64,8 +64,8 @@ func (g *Gateway) control(ctx context.Context) {
 					g.settle = next
 				}
 			}
-		case answer := <-g.requests:
-			answer <- g.status()
+		case f := <-g.requests:
+			f()
 		case <-timer.C:
 		}
 		g.onTime(ctx, time.Now())

@@ -36,7 +36,7 @@ type Gateway struct {
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 
-	requests chan chan Status
+	requests chan func()
 	resolved chan resolution
 	changed  chan struct{}
 	stopped  chan struct{} // closed when Run returns
@@ -60,7 +60,7 @@ const (
 	resolveTime    = 5 * time.Second        // between two tries to resolve a host name
 	natKeepalive   = 20 * time.Second       // RFC 3948 §4
 	flowingTime    = 15 * time.Second       // a tunnel whose last packet is older does not flow
-	statusDeadline = 5 * time.Second
+	answerDeadline = 5 * time.Second        // for the gateway to look at a question
 )
 
 // New prepares a gateway: it checks the configuration but touches nothing of the
@@ -75,7 +75,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		log:      log,
 		listener: map[bool]*udp.Socket{},
 		children: map[uint32]*child{},
-		requests: make(chan chan Status),
+		requests: make(chan func()),
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -117,22 +116,10 @@ type ChildStatus struct {
 	Remote  []string `json:"remote"`
 }
 
-// ErrStopped is the answer to a question to a gateway that has ended.
-var ErrStopped = errors.New("the gateway has stopped")
-
 // Status asks the running gateway. Any goroutine may call it.
-func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusDeadline)
-	defer cancel()
-	answer := make(chan Status, 1)
-	select {
-	case g.requests <- answer:
-		return <-answer, nil
-	case <-g.stopped:
-		return Status{}, ErrStopped
-	case <-ctx.Done():
-		return Status{}, fmt.Errorf("the gateway does not answer: %w", ctx.Err())
-	}
+func (g *Gateway) Status(ctx context.Context) (s Status, err error) {
+	err = g.ask(ctx, func() { s = g.status() })
+	return s, err
 }
 
 func (g *Gateway) status() Status {
