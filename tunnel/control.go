@@ -148,6 +148,8 @@ func (g *Gateway) laneEvent(e lane.Event) {
 		g.step(ike.HardLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.Moved:
 		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
+	case lane.Unanswered:
+		g.step(ike.Unanswered{ID: ike.PeerID(e.Tunnel.ID)})
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:

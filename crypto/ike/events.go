@@ -59,6 +59,10 @@ type Heard struct {
 	SPI uint32
 }
 
+// Unanswered says that ESP has gone out for a while, and that none authenticated since it
+// began. It may be given as often as that holds.
+type Unanswered struct{ ID PeerID }
+
 // UnknownSPI is ESP from Remote with an SPI that no SA has. It is to be given only for
 // datagrams of at least 40 bytes, the length of the notify that may answer it.
 type UnknownSPI struct {
@@ -94,6 +98,7 @@ func (SoftLimit) event()  {}
 func (Rekey) event()      {}
 func (HardLimit) event()  {}
 func (Heard) event()      {}
+func (Unanswered) event() {}
 func (UnknownSPI) event() {}
 func (Moved) event()      {}
 func (Probe) event()      {}

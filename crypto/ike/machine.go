@@ -100,6 +100,10 @@ func (m *Machine) handle(ev Event) {
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.heard()
 		}
+	case Unanswered:
+		if p := m.peers[ev.ID]; p != nil {
+			p.unanswered()
+		}
 	case UnknownSPI:
 		m.unknownSPI(ev)
 	case Moved:

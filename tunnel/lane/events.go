@@ -39,6 +39,11 @@ type Moved struct {
 	Local, Remote netip.AddrPort
 }
 
+// Unanswered says that for two seconds or more packets have left and none that
+// authenticates has come. Given again every two seconds for as long as that holds and
+// packets leave.
+type Unanswered struct{ Tunnel *Tunnel }
+
 // UnknownSPI is an ESP datagram whose SPI no SA has. Anybody can send one.
 type UnknownSPI struct {
 	Local, Remote netip.AddrPort
@@ -60,6 +65,7 @@ func (Heard) laneEvent()        {}
 func (SoftLimit) laneEvent()    {}
 func (HardLimit) laneEvent()    {}
 func (Moved) laneEvent()        {}
+func (Unanswered) laneEvent()   {}
 func (UnknownSPI) laneEvent()   {}
 func (TUNFailed) laneEvent()    {}
 func (SocketFailed) laneEvent() {}

@@ -244,6 +244,7 @@ func (l *Lane) endRun() {
 	t.Counters.PacketsIn.Add(uint64(r.packets))
 	t.Counters.BytesIn.Add(uint64(r.bytes))
 	t.Counters.LastIn.Store(l.now)
+	t.silentFrom = 0
 	l.tellSoft(&r.in.used, &r.in.Limits, t, r.in.ESP.SPI())
 	if r.in.heardAt == 0 || l.now-r.in.heardAt >= second {
 		if l.tell(Heard{Tunnel: t, SPI: r.in.ESP.SPI()}) {

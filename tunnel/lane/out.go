@@ -316,6 +316,7 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)
+	l.watchSilence(t)
 	if o := t.out; o != nil {
 		l.tellSoft(&o.used, &o.Limits, t, o.Child)
 	}
