@@ -264,6 +264,7 @@ type swanOptions struct {
 	waits    bool                                  // vpngw waits for its peer, strongSwan initiates
 	edit     func(a *daemon.Config, b *swanConfig) // last changes to the configurations
 	stopped  bool                                  // do not start the gateways
+	router   bool                                  // a router between the gateways
 }
 
 // newSwanPair makes two sites with gateways and brings the tunnel up. Everything is removed with the test; if it failed, the
@@ -271,7 +272,7 @@ type swanOptions struct {
 func newSwanPair(t *testing.T, o swanOptions) *swanPair {
 	t.Helper()
 	needStrongSwan(t)
-	sites, err := lab.TwoSites(lab.Options{Isolated: true})
+	sites, err := lab.TwoSites(lab.Options{Isolated: true, Router: o.router})
 	must(t, err)
 	p := &swanPair{Sites: sites, t: t, opts: o}
 	t.Cleanup(p.end)

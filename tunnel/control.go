@@ -131,8 +131,10 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 			t.keepalive = now.Add(natKeepalive)
 			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
 		}
+		g.quiet(t, now)
 		g.remind(t.resolveAt)
 		g.remind(t.keepalive)
+		g.remind(t.quietAt)
 	}
 }
 
@@ -141,6 +143,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.IKE:
 		g.step(ike.Datagram{Local: e.Local, Remote: e.Remote, Bytes: e.Bytes})
 	case lane.Heard:
+		g.heard(g.tunnels[e.Tunnel.ID], time.Now())
 		g.step(ike.Heard{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.SoftLimit:
 		g.step(ike.SoftLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
@@ -149,7 +152,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.Moved:
 		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
 	case lane.Unanswered:
-		g.step(ike.Unanswered{ID: ike.PeerID(e.Tunnel.ID)})
+		g.step(ike.Silent{ID: ike.PeerID(e.Tunnel.ID)})
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:

@@ -24,6 +24,8 @@ type tunnel struct {
 
 	behindNAT bool
 	keepalive time.Time // when the next one is due
+	quietAt   time.Time // when to ask the peer unless it is heard before; zero: it was not heard, or we are behind no NAT
+	quietLast time.Time // when that was done last
 	resolving bool
 	resolveAt time.Time // when to resolve the host name again; zero: not needed
 	lookupErr error     // of the last try to resolve it

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestUnansweredProbes: ESP that nothing answers has the peer asked at once, ever more
+// TestSilentProbes: ESP that nothing answers has the peer asked at once, ever more
 // rarely where it lives and its traffic goes one way only, and at once again afterwards.
-func TestUnansweredProbes(t *testing.T) {
+func TestSilentProbes(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := pair(w, func(a, b *Peer) { a.DPD.Interval, b.DPD.Interval = 20*time.Second, time.Hour })
 	a.connect()
@@ -18,7 +18,7 @@ func TestUnansweredProbes(t *testing.T) {
 		end := w.now.Add(d)
 		for begin := w.now; w.now.Before(end); {
 			before := a.sentIKE
-			a.step(Unanswered{ID: 1})
+			a.step(Silent{ID: 1})
 			if a.sentIKE > before {
 				at = append(at, int(w.now.Sub(begin).Seconds()))
 			}
@@ -40,9 +40,9 @@ func TestUnansweredProbes(t *testing.T) {
 	w.quiet()
 }
 
-// TestUnansweredShowsOurAddress: behind a NAT that maps us anew the probe, not DPD, tells
+// TestSilentShowsOurAddress: behind a NAT that maps us anew the probe, not DPD, tells
 // the peer where we are.
-func TestUnansweredShowsOurAddress(t *testing.T) {
+func TestSilentShowsOurAddress(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := pair(w, func(a, b *Peer) {
 		a.DPD.Interval, b.DPD.Interval = time.Hour, time.Hour
@@ -50,7 +50,7 @@ func TestUnansweredShowsOurAddress(t *testing.T) {
 	a.connect()
 	w.run(5 * time.Second)
 	a.addr = netip.MustParseAddrPort("192.0.2.99:14500")
-	a.step(Unanswered{ID: 1})
+	a.step(Silent{ID: 1})
 	w.run(time.Second)
 	if got := b.endpoint[7]; got != a.addr {
 		t.Errorf("b sends to %v, a is at %v", got, a.addr)

@@ -100,9 +100,9 @@ func (m *Machine) handle(ev Event) {
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.heard()
 		}
-	case Unanswered:
+	case Silent:
 		if p := m.peers[ev.ID]; p != nil {
-			p.unanswered()
+			p.silent()
 		}
 	case UnknownSPI:
 		m.unknownSPI(ev)

@@ -39,7 +39,7 @@ type peer struct {
 	failures  int // refusals in a row
 	reconnect timer
 	lastHint  time.Time // that started an attempt
-	oneWay    int       // probes since ESP was heard, for ESP that was not answered
+	vain      int       // probes because of Silent since ESP was heard
 	counters  Counters
 }
 
