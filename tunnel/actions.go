@@ -58,6 +58,8 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		g.up(a)
 	case ike.Down:
 		g.down(a)
+	case ike.Refused:
+		g.refused(a)
 	case ike.Endpoint:
 		g.setEndpoint(g.tunnels[a.ID], a.Local, a.Remote)
 	}
@@ -145,7 +147,7 @@ func (g *Gateway) newSPI() (uint32, error) {
 
 func (g *Gateway) up(a ike.Up) {
 	t := g.tunnels[a.ID]
-	t.lastDown = ""
+	t.cameUp()
 	t.behindNAT = a.BehindNAT
 	t.keepalive = time.Now().Add(natKeepalive)
 	g.remind(t.keepalive)
@@ -155,19 +157,24 @@ func (g *Gateway) up(a ike.Up) {
 
 func (g *Gateway) down(a ike.Down) {
 	t := g.tunnels[a.ID]
+	another := !t.up && t.failedHere() // of one that was up the address is right: it may be back at any moment
+	t.up = false
 	t.behindNAT = false
 	if t.named() {
 		t.resolveAt = time.Now() // its name may mean another address by now
-		if t.peer.IsValid() {
+		if t.peer.IsValid() && !another {
 			t.resolveAt = t.resolveAt.Add(resolveTime)
 		}
 		g.remind(t.resolveAt)
 	}
 	reason := a.Reason.String()
-	if reason == t.lastDown {
+	unsaid, ok := t.saidDown.say(reason, time.Now())
+	switch {
+	case !ok:
 		g.log.Debug("tunnel is still down", "tunnel", t.cfg.Name, "reason", reason)
-		return
+	case unsaid > 0:
+		g.log.Warn("tunnel is still down", "tunnel", t.cfg.Name, "reason", reason, "attempts", unsaid+1)
+	default:
+		g.log.Warn("tunnel is down", "tunnel", t.cfg.Name, "reason", reason)
 	}
-	t.lastDown = reason
-	g.log.Warn("tunnel is down", "tunnel", t.cfg.Name, "reason", reason)
 }

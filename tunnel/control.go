@@ -167,7 +167,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 // resolution is the answer to a look-up of a peer's host name.
 type resolution struct {
 	tunnel *tunnel
-	addr   netip.Addr
+	addrs  []netip.Addr // at least one without err
 	err    error
 }
 
@@ -180,9 +180,9 @@ func (g *Gateway) resolve(ctx context.Context, t *tunnel) {
 		ctx, cancel := context.WithTimeout(ctx, resolveTime)
 		defer cancel()
 		r := resolution{tunnel: t}
-		var addrs []netip.Addr
-		if addrs, r.err = net.DefaultResolver.LookupNetIP(ctx, "ip", t.cfg.PeerAddress); r.err == nil {
-			r.addr = addrs[0].Unmap()
+		r.addrs, r.err = net.DefaultResolver.LookupNetIP(ctx, "ip", t.cfg.PeerAddress)
+		for i, a := range r.addrs {
+			r.addrs[i] = a.Unmap()
 		}
 		select {
 		case g.resolved <- r:
@@ -196,7 +196,9 @@ func (g *Gateway) peerResolved(r resolution) {
 	t.resolving = false
 	t.lookupErr = r.err
 	if r.err != nil {
-		g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err)
+		if unsaid, ok := t.saidLookup.say(r.err.Error(), time.Now()); ok {
+			g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err, "unsaid", unsaid)
+		}
 		t.resolveAt = time.Now().Add(resolveTime)
 		g.remind(t.resolveAt)
 		return
@@ -204,7 +206,9 @@ func (g *Gateway) peerResolved(r resolution) {
 	if isUp(g.machine.Status(t.id).State) {
 		return // the peer came to us meanwhile; the next Down asks again
 	}
-	if remote := netip.AddrPortFrom(r.addr, t.cfg.PeerPort); remote != t.peer {
+	t.saidLookup, t.addresses = repeats{}, r.addrs
+	addr := r.addrs[g.nextAddress(t)]
+	if remote := netip.AddrPortFrom(addr, t.cfg.PeerPort); remote != t.peer {
 		g.log.Info("peer's address is resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "remote", remote)
 		g.setPeer(t, remote)
 	}

@@ -35,6 +35,7 @@ type Gateway struct {
 	children map[uint32]*child    // by inbound SPI
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
+	strangers   repeats              // refusals in the log that are about no tunnel
 
 	requests chan func()
 	resolved chan resolution

@@ -93,6 +93,8 @@ type TunnelStatus struct {
 	MessagesIn    uint64            `json:"ike_messages_in"`
 	MessagesOut   uint64            `json:"ike_messages_out"`
 	Retransmits   uint64            `json:"ike_retransmits"`
+	Refused       string            `json:"refused"`         // the last handshake of somebody else's, perhaps this peer's, since the tunnel was up; "": none
+	RefusedAgo    float64           `json:"refused_seconds"` // ago; -1: never
 }
 
 // IKEStatus is the IKE SA of a tunnel that is up.
@@ -200,7 +202,10 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
 		KeepalivesIn: c.KeepalivesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
-		Children: []ChildStatus{},
+		Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
+	}
+	if t.refusal.text != "" {
+		s.RefusedAgo = now.Sub(t.refusal.at).Seconds()
 	}
 	if t.remote.IsValid() {
 		s.PeerAddress = t.remote.String()

@@ -34,6 +34,7 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 		return
 	}
 	p, why := s.identify(idi, idr, auth, ps)
+	s.hs.claimed = p
 	if why.Code != ReasonNone {
 		if p != nil && !p.up && p.attempt == nil {
 			p.reason = why
@@ -126,7 +127,7 @@ func (s *sa) authAnswer(p *peer) ([]message.Payload, error) {
 
 // refuseAuth answers and keeps the SA only to repeat the answer.
 func (s *sa) refuseAuth(d Datagram, count RejectReason, t message.NotifyType, detail string) {
-	s.m.log.Info("IKE_AUTH refused", "remote", d.Remote, "reason", detail)
+	s.m.emit(Refused{s.suspects(d), d.Remote, Reason{refusedFor(t), detail}})
 	s.reject(count, d, detail)
 	s.respond(message.ExchangeIKEAuth, []message.Payload{&message.Notify{Type: t}})
 	s.refuse()

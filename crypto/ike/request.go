@@ -191,7 +191,7 @@ func (s saState) phase() string {
 // failAttempt ends a handshake of ours.
 func (s *sa) failAttempt(why Reason) {
 	p := s.peer
-	p.log.Info("attempt failed", "remote", s.remote, "reason", why)
+	p.log.Debug("attempt failed", "remote", s.remote, "reason", why)
 	s.close()
 	p.settle(why)
 }

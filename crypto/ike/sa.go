@@ -81,6 +81,7 @@ type handshake struct {
 	initI    []byte // the IKE_SA_INIT messages as they went over the wire
 	initR    []byte
 	refusal  Reason // of an unprotected notify: only a hint
+	claimed  *peer  // responder: whose identity the initiator claimed, proven or not
 	identity bool   // the peer verifies Ed25519: "Identity" in SIGNATURE_HASH_ALGORITHMS
 }
 

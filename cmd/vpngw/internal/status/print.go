@@ -51,6 +51,9 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		peer += " from " + t.LocalAddress
 	}
 	fmt.Fprintf(w, "  peer\t%s at %s\n", t.PeerID, peer)
+	if t.Refused != "" {
+		fmt.Fprintf(w, "  refused by us\t%s, %s\n", t.Refused, ago(t.RefusedAgo))
+	}
 	fmt.Fprintf(w, "  subnets\t%s ↔ %s\n", strings.Join(t.LocalSubnets, " "), strings.Join(t.RemoteSubnets, " "))
 	if t.IKE != nil {
 		fmt.Fprintf(w, "  IKE SA\t%s, %s old, SPIs %s %s%s\n", t.IKE.Suite, age(t.Age), t.IKE.InitiatorSPI, t.IKE.ResponderSPI, nat(t.IKE))
