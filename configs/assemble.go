@@ -57,6 +57,8 @@ func (a *assembly) gateway(sc scope) Gateway {
 	g := Gateway{
 		ID:            get[string](sc, "id"),
 		Port:          uint16(get[uint64](sc, "port")),
+		IKEPort:       uint16(get[uint64](sc, "ike_port")),
+		IKEPortSet:    sc.entry("ike_port") != nil,
 		IKEPacket:     int(get[uint64](sc, "ike_packet")),
 		Interface:     get[string](sc, "interface"),
 		Addresses:     list[netip.Prefix](sc, "addresses"),
@@ -77,6 +79,11 @@ func (a *assembly) gateway(sc scope) Gateway {
 			Queue:       get[ByteSize](buffers, "queue"),
 			TunnelQueue: get[ByteSize](buffers, "tunnel_queue"),
 		},
+	}
+	if e := sc.entry("ike_port"); g.IKEPort == g.Port && e != nil {
+		a.problem(e, fmt.Sprintf("ike_port is the same as port (%d)", g.Port), "IKE alone and IKE with ESP need a port each; 0 goes without ike_port")
+	} else if g.IKEPort == g.Port {
+		g.IKEPort = 0
 	}
 	if g.ControlSocket == "" {
 		g.ControlSocket = ControlSocket(g.Interface)
@@ -132,6 +139,7 @@ func (a *assembly) tunnel(e *entry, sc scope) *tunnelParts {
 			Time:    get[time.Duration](rekey, "time"),
 			Bytes:   get[ByteSize](rekey, "bytes"),
 			Packets: get[uint64](rekey, "packets"),
+			IKETime: get[time.Duration](rekey, "ike_time"),
 		},
 		DPD: DPD{
 			Interval: get[time.Duration](dpd, "interval"),

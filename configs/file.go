@@ -31,6 +31,10 @@ type Gateway struct {
 	Certificates []*x509.Certificate
 	// Port is the UDP port of IKE and ESP, 4500 by default (RFC 3948).
 	Port uint16
+	// IKEPort is the UDP port of IKE alone, 500 by default (RFC 7296 §2); 0: none.
+	IKEPort uint16
+	// IKEPortSet tells whether the file itself gives IKEPort.
+	IKEPortSet bool
 	// IKEPacket is the longest IP packet of an IKE message in bytes, 576 to 9000 (RFC 7383).
 	IKEPacket int
 	// Interface is the name of the TUN device, at most 15 bytes.
@@ -130,6 +134,8 @@ type Rekey struct {
 	// Bytes and Packets count one direction; 0: no such limit.
 	Bytes   ByteSize
 	Packets uint64
+	// IKETime is the age of the IKE SA, always positive.
+	IKETime time.Duration
 }
 
 // DPD is dead peer detection (RFC 7296 §2.4).

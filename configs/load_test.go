@@ -54,14 +54,14 @@ func TestLoad(t *testing.T) {
 		Ciphers: []string{"aes256gcm", "chacha20poly1305", "aes128gcm"},
 		Groups:  []string{"x25519", "p256", "p384"}, ESN: true, PFS: true, MLKEM768: true,
 	}
-	rekey := Rekey{Time: time.Hour, Bytes: 256 << 30}
+	rekey := Rekey{Time: time.Hour, Bytes: 256 << 30, IKETime: 8 * time.Hour}
 	dpd := DPD{Interval: 10 * time.Second, Timeout: 30 * time.Second}
 	only := crypto
 	only.Ciphers = []string{"aes256gcm"}
 	want := &File{
 		Path: "etc/vpngw.yaml",
 		Gateway: Gateway{
-			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPacket: 1280, Interface: "vpn0",
+			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPort: 500, IKEPacket: 1280, Interface: "vpn0",
 			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6}, ControlSocket: "/run/vpngw/a.sock",
 			Offload: Offload{true, true, true, true, true, true},
 			Buffers: Buffers{Receive: 4 << 20, Send: 1 << 20, Queue: 32 << 20, TunnelQueue: 4 << 20},
@@ -113,13 +113,13 @@ func TestOverride(t *testing.T) {
 		{"b.mlkem768", b.Crypto.MLKEM768, false},
 		{"b.ciphers", fmt.Sprint(b.Crypto.Ciphers), "[aes256gcm]"},
 		{"b.groups", fmt.Sprint(b.Crypto.Groups), "[p384]"},
-		{"b.rekey", b.Rekey, Rekey{Time: time.Hour}},
+		{"b.rekey", b.Rekey, Rekey{Time: time.Hour, IKETime: 8 * time.Hour}},
 		{"b.dpd", b.DPD, DPD{2 * time.Second, 30 * time.Second}},
 		{"c.weight", c.Weight, 7},
 		{"c.rate", c.Rate, Rate(1500e6)},
 		{"c.esn", c.Crypto.ESN, false},
 		{"c.mlkem768", c.Crypto.MLKEM768, false},
-		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute}},
+		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute, IKETime: 8 * time.Hour}},
 	} {
 		if check.got != check.want {
 			t.Errorf("%s is %v, want %v", check.what, check.got, check.want)
@@ -319,4 +319,32 @@ var noSecrets = secretFiles{
 	ppk:     func(string) (keys.PSK, error) { return keys.PSK{}, nil },
 
 	certificates: func(string) ([]*x509.Certificate, error) { return nil, errors.New("none") },
+}
+
+// TestIKEPort: told, left to itself, switched off, and giving way to a port that is IKE's own.
+func TestIKEPort(t *testing.T) {
+	directory(t)
+	text := func(lines string) string { return strings.Replace(good, "  port: 4500\n", lines, 1) }
+	for _, c := range []struct {
+		lines string
+		port  uint16
+		set   bool
+	}{
+		{"", 500, false},
+		{"  ike_port: 0\n", 0, true},
+		{"  ike_port: 1500\n", 1500, true},
+		{"  port: 500\n", 0, false},
+	} {
+		write(t, "vpngw.yaml", text(c.lines), 0o640)
+		f, err := Load("vpngw.yaml")
+		if err != nil {
+			t.Errorf("%q: %v", c.lines, err)
+		} else if g := f.Gateway; g.IKEPort != c.port || g.IKEPortSet != c.set {
+			t.Errorf("%q: port %d, set %v; want %d, %v", c.lines, g.IKEPort, g.IKEPortSet, c.port, c.set)
+		}
+	}
+	write(t, "vpngw.yaml", text("  port: 500\n  ike_port: 500\n"), 0o640)
+	if _, err := Load("vpngw.yaml"); err == nil || !strings.Contains(err.Error(), "ike_port is the same as port (500)") {
+		t.Errorf("one port for both: %v", err)
+	}
 }

@@ -45,6 +45,8 @@ var (
 			doc: "The certificate of our key (PEM) and behind it the intermediate ones, needed where a tunnel has a ca_file. Our id stands in it: in subjectAltName, or a distinguished name as the subject. Relative to this file's directory."},
 		{name: "port", kind: integers(1, 65535, false), defaults: []string{"4500"},
 			doc: "UDP port of IKE and ESP."},
+		{name: "ike_port", kind: integers(1, 65535, true), defaults: []string{"500"},
+			doc: "UDP port of IKE alone, where peers of other makes begin; 0: none. Unless the file gives it, a port that is taken is only warned of."},
 		{name: "ike_packet", kind: integers(576, 9000, false), defaults: []string{"1280"},
 			doc: "Longest IP packet of an IKE message in bytes; a longer message goes out in fragments (RFC 7383) where the peer takes them."},
 		{name: "interface", kind: interfaces(), defaults: []string{"vpngw0"},
@@ -158,6 +160,8 @@ var (
 			doc: "Bytes in one direction; 0: no limit."},
 		{name: "packets", kind: integers(1000, 1<<34, true), defaults: []string{"0"},
 			doc: "Packets in one direction; 0: no limit but that of the sequence numbers."},
+		{name: "ike_time", kind: durations(time.Minute, 7*24*time.Hour), defaults: []string{"8h"},
+			doc: "Age of the IKE SA, which gets new keys of its own."},
 	}
 
 	dpdKeys = []key{

@@ -5,6 +5,9 @@ import "strings"
 // longestSuggested bounds the work of one suggestion; no key is longer.
 const longestSuggested = 64
 
+// Suggest gives the candidate nearest to what was written, case aside, or "" when none is near: for a "did you mean".
+func Suggest(written string, candidates []string) string { return suggest(written, candidates) }
+
 // suggest gives the candidate nearest to what was written, case aside, or "" when none is near.
 func suggest(written string, candidates []string) string {
 	if written == "" || len(written) > longestSuggested {

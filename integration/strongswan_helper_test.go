@@ -69,6 +69,7 @@ type swanConfig struct {
 	localTS, remoteTS []netip.Prefix
 	connection, child []string // further lines
 	charon            []string // further lines for the daemon, in strongswan.conf
+	usualPorts        bool     // strongSwan's own: IKE_SA_INIT on port 500, all else on port 4500, and UDP only where a NAT seems to be
 }
 
 // Files of raw public keys.
@@ -139,15 +140,16 @@ func (c swanConfig) text() string {
 	} else {
 		auth, localKey, remoteKey = "auth = pubkey", "pubkeys = "+swanLocalKey, "pubkeys = "+swanRemoteKey
 	}
+	connection := c.connection
+	if !c.usualPorts {
+		connection = append([]string{"local_port = 4500", "remote_port = 4500", "encap = yes"}, connection...)
+	}
 	return fmt.Sprintf(`connections {
   %s {
     version = 2
     local_addrs = %s
     remote_addrs = %s
-    local_port = 4500
-    remote_port = 4500
     proposals = %s
-    encap = yes
     mobike = no
 %s    local {
       %s
@@ -168,7 +170,7 @@ func (c swanConfig) text() string {
     }
   }
 }
-%s`, swanConnection, c.local, c.remote, c.ike, indented(4, c.connection),
+%s`, swanConnection, c.local, c.remote, c.ike, indented(4, connection),
 		auth, c.localID, localKey, auth, c.remoteID, remoteKey,
 		swanChild, joined(c.localTS), joined(c.remoteTS), c.esp, indented(8, c.child), secrets)
 }
@@ -262,6 +264,7 @@ type swanOptions struct {
 	waits    bool                                  // vpngw waits for its peer, strongSwan initiates
 	edit     func(a *daemon.Config, b *swanConfig) // last changes to the configurations
 	stopped  bool                                  // do not start the gateways
+	router   bool                                  // a router between the gateways
 }
 
 // newSwanPair makes two sites with gateways and brings the tunnel up. Everything is removed with the test; if it failed, the
@@ -269,7 +272,7 @@ type swanOptions struct {
 func newSwanPair(t *testing.T, o swanOptions) *swanPair {
 	t.Helper()
 	needStrongSwan(t)
-	sites, err := lab.TwoSites(lab.Options{Isolated: true})
+	sites, err := lab.TwoSites(lab.Options{Isolated: true, Router: o.router})
 	must(t, err)
 	p := &swanPair{Sites: sites, t: t, opts: o}
 	t.Cleanup(p.end)

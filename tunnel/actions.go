@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -59,6 +58,8 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		g.up(a)
 	case ike.Down:
 		g.down(a)
+	case ike.Refused:
+		g.refused(a)
 	case ike.Endpoint:
 		g.setEndpoint(g.tunnels[a.ID], a.Local, a.Remote)
 	}
@@ -70,13 +71,16 @@ func (g *Gateway) name(id ike.PeerID) string { return g.cfg.Tunnels[id].Name }
 // send sends an IKE message from the listener: the answer comes to the tunnel's
 // socket if there is one, since both have the same port.
 func (g *Gateway) send(a ike.Send) {
-	s := g.listener[a.Remote.Addr().Unmap().Is4()]
+	s, plain := g.socketFor(a.Local, a.Remote)
 	if s == nil {
 		g.log.Warn("IKE message is not sent: no socket of that address family", "remote", a.Remote)
 		return
 	}
-	b := make([]byte, 4+len(a.Bytes)) // four zero bytes: the non-ESP marker, RFC 3948 §2.2
-	copy(b[4:], a.Bytes)
+	b := a.Bytes
+	if !plain {
+		b = make([]byte, 4+len(a.Bytes)) // four zero bytes: the non-ESP marker, RFC 3948 §2.2
+		copy(b[4:], a.Bytes)
+	}
 	local := a.Local.Addr()
 	if local.IsUnspecified() {
 		local = netip.Addr{}
@@ -115,33 +119,15 @@ func (g *Gateway) install(a ike.InstallChild) error {
 	clear(c.Outbound.Keymat)
 	g.children[c.Inbound.SPI] = &child{tunnel: t, outbound: &lane.Outbound{
 		ESP: out, Policy: lane.NewPolicy(c.Local, c.Remote), Child: c.Inbound.SPI,
-		SoftBytes:   jittered(t.cfg.RekeyBytes),
-		SoftPackets: jittered(softPackets(t.cfg.RekeyPackets, c.Outbound.ESN)),
+		Limits: outboundLimits(t.cfg, c.Outbound.ESN),
 	}}
-	inbound := &lane.Inbound{ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: t.lane}
+	inbound := &lane.Inbound{
+		ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: t.lane, Limits: inboundLimits(t.cfg, c.Inbound.ESN),
+	}
 	g.lane.Do(func() { g.lane.SetInbound(inbound) })
 	g.log.Info("child SA is installed", "tunnel", t.cfg.Name, "in", c.Inbound.String(), "out", c.Outbound.String(),
 		"local", fmt.Sprint(c.Local), "remote", fmt.Sprint(c.Remote), "replaces", fmt.Sprintf("%08x", c.Replaces))
 	return nil
-}
-
-// softPackets is the configured limit, and at most half of the sequence numbers
-// there are before esp's hard limit.
-func softPackets(limit uint64, esn bool) uint64 {
-	most := uint64(1) << 31
-	if esn {
-		most = 1 << 33
-	}
-	if limit == 0 {
-		return most
-	}
-	return min(limit, most)
-}
-
-// jittered takes up to a tenth off a limit, so that the two ends and the tunnels of
-// a gateway do not rekey all at once.
-func jittered(limit uint64) uint64 {
-	return limit - uint64(rand.Float64()*float64(limit)/10)
 }
 
 // newSPI gives IKE an inbound SPI that no child has. It cannot be guessed, although
@@ -161,7 +147,7 @@ func (g *Gateway) newSPI() (uint32, error) {
 
 func (g *Gateway) up(a ike.Up) {
 	t := g.tunnels[a.ID]
-	t.lastDown = ""
+	t.cameUp()
 	t.behindNAT = a.BehindNAT
 	t.keepalive = time.Now().Add(natKeepalive)
 	g.remind(t.keepalive)
@@ -171,19 +157,24 @@ func (g *Gateway) up(a ike.Up) {
 
 func (g *Gateway) down(a ike.Down) {
 	t := g.tunnels[a.ID]
+	another := !t.up && t.failedHere() // of one that was up the address is right: it may be back at any moment
+	t.up = false
 	t.behindNAT = false
 	if t.named() {
 		t.resolveAt = time.Now() // its name may mean another address by now
-		if t.peer.IsValid() {
+		if t.peer.IsValid() && !another {
 			t.resolveAt = t.resolveAt.Add(resolveTime)
 		}
 		g.remind(t.resolveAt)
 	}
 	reason := a.Reason.String()
-	if reason == t.lastDown {
+	unsaid, ok := t.saidDown.say(reason, time.Now())
+	switch {
+	case !ok:
 		g.log.Debug("tunnel is still down", "tunnel", t.cfg.Name, "reason", reason)
-		return
+	case unsaid > 0:
+		g.log.Warn("tunnel is still down", "tunnel", t.cfg.Name, "reason", reason, "attempts", unsaid+1)
+	default:
+		g.log.Warn("tunnel is down", "tunnel", t.cfg.Name, "reason", reason)
 	}
-	t.lastDown = reason
-	g.log.Warn("tunnel is down", "tunnel", t.cfg.Name, "reason", reason)
 }

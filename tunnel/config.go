@@ -26,6 +26,9 @@ type Config struct {
 	Offload   Offload
 	Buffers   Buffers
 	Tunnels   []TunnelConfig
+
+	IKEPort       uint16 // UDP port of IKE alone, for peers that begin there; 0: none
+	IKEPortNeeded bool   // it is an error that IKEPort is taken or not allowed
 }
 
 // Offload switches parts of the fast path off; the zero value has all of them on.
@@ -66,6 +69,7 @@ type TunnelConfig struct {
 	NoMLKEM  bool // no ML-KEM-768 beside the group
 
 	RekeyTime    time.Duration
+	RekeyIKETime time.Duration // of the IKE SA; 0: 8 h
 	RekeyBytes   uint64        // 0: no such limit
 	RekeyPackets uint64        // 0: what the sequence numbers allow
 	DPDInterval  time.Duration // of silence, until the peer is probed
@@ -117,8 +121,8 @@ func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ik
 		Local:   selectors(t.Local),
 		Remotes: selectors(t.Remote),
 		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS, NoMLKEM: t.NoMLKEM,
-		ChildLifetime: t.RekeyTime,
-		DPD:           ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
+		ChildLifetime: t.RekeyTime, IKELifetime: t.RekeyIKETime,
+		DPD: ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
 	}
 	if t.PSK == nil {
 		if c.Key == nil {

@@ -22,7 +22,7 @@ func (g *Gateway) start(ctx context.Context) {
 
 // setPeer tells IKE of a tunnel, with its address if that is known.
 func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
-	peer, err := g.cfg.peer(t.id, t.cfg, remote)
+	peer, err := g.cfg.peer(t.id, t.cfg, g.reachable(remote))
 	if err != nil {
 		g.log.Error("tunnel is not started", "tunnel", t.cfg.Name, "error", err) // New has checked the same
 		return
@@ -64,8 +64,8 @@ func (g *Gateway) control(ctx context.Context) {
 					g.settle = next
 				}
 			}
-		case answer := <-g.requests:
-			answer <- g.status()
+		case f := <-g.requests:
+			f()
 		case <-timer.C:
 		}
 		g.onTime(ctx, time.Now())
@@ -131,8 +131,10 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 			t.keepalive = now.Add(natKeepalive)
 			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
 		}
+		g.quiet(t, now)
 		g.remind(t.resolveAt)
 		g.remind(t.keepalive)
+		g.remind(t.quietAt)
 	}
 }
 
@@ -141,6 +143,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.IKE:
 		g.step(ike.Datagram{Local: e.Local, Remote: e.Remote, Bytes: e.Bytes})
 	case lane.Heard:
+		g.heard(g.tunnels[e.Tunnel.ID], time.Now())
 		g.step(ike.Heard{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.SoftLimit:
 		g.step(ike.SoftLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
@@ -148,6 +151,8 @@ func (g *Gateway) laneEvent(e lane.Event) {
 		g.step(ike.HardLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.Moved:
 		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
+	case lane.Unanswered:
+		g.step(ike.Silent{ID: ike.PeerID(e.Tunnel.ID)})
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:
@@ -162,7 +167,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 // resolution is the answer to a look-up of a peer's host name.
 type resolution struct {
 	tunnel *tunnel
-	addr   netip.Addr
+	addrs  []netip.Addr // at least one without err
 	err    error
 }
 
@@ -175,9 +180,9 @@ func (g *Gateway) resolve(ctx context.Context, t *tunnel) {
 		ctx, cancel := context.WithTimeout(ctx, resolveTime)
 		defer cancel()
 		r := resolution{tunnel: t}
-		var addrs []netip.Addr
-		if addrs, r.err = net.DefaultResolver.LookupNetIP(ctx, "ip", t.cfg.PeerAddress); r.err == nil {
-			r.addr = addrs[0].Unmap()
+		r.addrs, r.err = net.DefaultResolver.LookupNetIP(ctx, "ip", t.cfg.PeerAddress)
+		for i, a := range r.addrs {
+			r.addrs[i] = a.Unmap()
 		}
 		select {
 		case g.resolved <- r:
@@ -191,7 +196,9 @@ func (g *Gateway) peerResolved(r resolution) {
 	t.resolving = false
 	t.lookupErr = r.err
 	if r.err != nil {
-		g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err)
+		if unsaid, ok := t.saidLookup.say(r.err.Error(), time.Now()); ok {
+			g.log.Warn("peer's address is not resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "error", r.err, "unsaid", unsaid)
+		}
 		t.resolveAt = time.Now().Add(resolveTime)
 		g.remind(t.resolveAt)
 		return
@@ -199,7 +206,9 @@ func (g *Gateway) peerResolved(r resolution) {
 	if isUp(g.machine.Status(t.id).State) {
 		return // the peer came to us meanwhile; the next Down asks again
 	}
-	if remote := netip.AddrPortFrom(r.addr, t.cfg.PeerPort); remote != t.peer {
+	t.saidLookup, t.addresses = repeats{}, r.addrs
+	addr := r.addrs[g.nextAddress(t)]
+	if remote := netip.AddrPortFrom(addr, t.cfg.PeerPort); remote != t.peer {
 		g.log.Info("peer's address is resolved", "tunnel", t.cfg.Name, "address", t.cfg.PeerAddress, "remote", remote)
 		g.setPeer(t, remote)
 	}

@@ -80,7 +80,7 @@ func TestLateNameKeepsTheTunnel(t *testing.T) {
 
 	handshake(t, g)
 	before := g.machine.Status(0).InitiatorSPI
-	g.peerResolved(resolution{tunnel: tn, addr: netip.MustParseAddr("192.0.2.77")})
+	g.peerResolved(resolution{tunnel: tn, addrs: []netip.Addr{netip.MustParseAddr("192.0.2.77")}})
 	if s := g.machine.Status(0); s.State != ike.StateUp || s.InitiatorSPI != before {
 		t.Errorf("the tunnel is %v after its name was resolved", s.State)
 	}

@@ -34,7 +34,10 @@ type Gateway struct {
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
 
-	requests chan chan Status
+	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
+	strangers   repeats              // refusals in the log that are about no tunnel
+
+	requests chan func()
 	resolved chan resolution
 	changed  chan struct{}
 	stopped  chan struct{} // closed when Run returns
@@ -58,7 +61,7 @@ const (
 	resolveTime    = 5 * time.Second        // between two tries to resolve a host name
 	natKeepalive   = 20 * time.Second       // RFC 3948 §4
 	flowingTime    = 15 * time.Second       // a tunnel whose last packet is older does not flow
-	statusDeadline = 5 * time.Second
+	answerDeadline = 5 * time.Second        // for the gateway to look at a question
 )
 
 // New prepares a gateway: it checks the configuration but touches nothing of the
@@ -73,12 +76,14 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		log:      log,
 		listener: map[bool]*udp.Socket{},
 		children: map[uint32]*child{},
-		requests: make(chan chan Status),
+		requests: make(chan func()),
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
+
+		ikeListener: map[bool]*udp.Socket{},
 	}
-	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, MaxPacket: c.IKEPacket})
+	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, Port: c.Port, IKEPort: c.IKEPort, MaxPacket: c.IKEPacket})
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
@@ -129,6 +134,9 @@ func (g *Gateway) setUp() error {
 	if err := g.listen(); err != nil {
 		return err
 	}
+	if err := g.listenIKE(); err != nil {
+		return err
+	}
 	g.measureAll()
 	if err := g.openTUN(); err != nil {
 		return err
@@ -152,6 +160,11 @@ func (g *Gateway) setUp() error {
 	}
 	for _, s := range g.listener {
 		if err := g.lane.AddListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.ikeListener {
+		if err := g.lane.AddIKEListener(s, s.LocalAddr()); err != nil {
 			return err
 		}
 	}
@@ -258,6 +271,9 @@ func (g *Gateway) tearDown(failed bool) error {
 	}
 	for _, s := range g.listener {
 		s.Close() // again, where the lane had it
+	}
+	for _, s := range g.ikeListener {
+		s.Close()
 	}
 	if g.tun != nil {
 		errs = append(errs, g.tun.Close())

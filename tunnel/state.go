@@ -22,12 +22,20 @@ type tunnel struct {
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 
+	up        bool // as IKE said last
 	behindNAT bool
 	keepalive time.Time // when the next one is due
+	quietAt   time.Time // when to ask the peer unless it is heard before; zero: it was not heard, or we are behind no NAT
+	quietLast time.Time // when that was done last
 	resolving bool
 	resolveAt time.Time // when to resolve the host name again; zero: not needed
 	lookupErr error     // of the last try to resolve it
-	lastDown  string    // reason logged last, so that retries do not fill the log
+
+	addresses []netip.Addr // of the host name, as it was resolved last
+	failed    []netip.Addr // of these: where an attempt failed since the tunnel was up
+
+	refusal                           refusal
+	saidDown, saidRefused, saidLookup repeats // in the log
 }
 
 // child is one child SA pair.
@@ -48,4 +56,10 @@ func newTunnel(id ike.PeerID, cfg *TunnelConfig, queue int) *tunnel {
 func (t *tunnel) named() bool {
 	_, err := netip.ParseAddr(t.cfg.PeerAddress)
 	return t.cfg.PeerAddress != "" && err != nil
+}
+
+// cameUp leaves behind what went wrong until now.
+func (t *tunnel) cameUp() {
+	t.up = true
+	t.failed, t.refusal, t.saidDown, t.saidRefused = nil, refusal{}, repeats{}, repeats{}
 }

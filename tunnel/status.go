@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +31,7 @@ type GatewayStatus struct {
 	Present   bool            `json:"interface_present"` // false while the TUN device is being made anew
 	MTU       int             `json:"mtu"`               // of the TUN device, bytes
 	Port      uint16          `json:"port"`
+	IKEPort   uint16          `json:"ike_port"` // of IKE alone; 0: there is none
 	Features  map[string]bool `json:"features"` // offloads in use: granted by the kernel and not switched off
 }
 
@@ -93,6 +93,8 @@ type TunnelStatus struct {
 	MessagesIn    uint64            `json:"ike_messages_in"`
 	MessagesOut   uint64            `json:"ike_messages_out"`
 	Retransmits   uint64            `json:"ike_retransmits"`
+	Refused       string            `json:"refused"`         // the last handshake of somebody else's, perhaps this peer's, since the tunnel was up; "": none
+	RefusedAgo    float64           `json:"refused_seconds"` // ago; -1: never
 }
 
 // IKEStatus is the IKE SA of a tunnel that is up.
@@ -116,22 +118,10 @@ type ChildStatus struct {
 	Remote  []string `json:"remote"`
 }
 
-// ErrStopped is the answer to a question to a gateway that has ended.
-var ErrStopped = errors.New("the gateway has stopped")
-
 // Status asks the running gateway. Any goroutine may call it.
-func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusDeadline)
-	defer cancel()
-	answer := make(chan Status, 1)
-	select {
-	case g.requests <- answer:
-		return <-answer, nil
-	case <-g.stopped:
-		return Status{}, ErrStopped
-	case <-ctx.Done():
-		return Status{}, fmt.Errorf("the gateway does not answer: %w", ctx.Err())
-	}
+func (g *Gateway) Status(ctx context.Context) (s Status, err error) {
+	err = g.ask(ctx, func() { s = g.status() })
+	return s, err
 }
 
 func (g *Gateway) status() Status {
@@ -141,7 +131,7 @@ func (g *Gateway) status() Status {
 		Version: g.cfg.Version,
 		Uptime:  now.Sub(g.started).Seconds(),
 		Gateway: GatewayStatus{
-			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port,
+			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port, IKEPort: g.ikePort(),
 			Present: g.tun != nil, Features: g.features(),
 		},
 		Edges: EdgesStatus{
@@ -212,7 +202,10 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
 		KeepalivesIn: c.KeepalivesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
-		Children: []ChildStatus{},
+		Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
+	}
+	if t.refusal.text != "" {
+		s.RefusedAgo = now.Sub(t.refusal.at).Seconds()
 	}
 	if t.remote.IsValid() {
 		s.PeerAddress = t.remote.String()

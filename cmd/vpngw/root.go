@@ -60,6 +60,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newRun(),
 		newStatus(),
+		newRekey(),
 		newDemo(),
 		newCheck(),
 		newGenkey(),

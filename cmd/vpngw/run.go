@@ -27,7 +27,7 @@ ends it: the peers are told, and what it made is removed; the exit code is then 
 SIGHUP it reads the file again and logs whether it has mistakes; it goes on with what it
 has, since changes take effect at a restart.
 
-It needs root or CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for a port below 1024.
+It needs root or CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE for UDP port 500.
 
 While a tunnel is down, packets for its remote subnets are dropped and counted; they never
 leave in clear. If the gateway is killed, unreachable routes stay behind so that this still

@@ -54,6 +54,16 @@ type Down struct {
 	Reason Reason
 }
 
+// Refused says that the handshake of an initiator was refused in IKE_AUTH. IDs are the
+// tunnels that it may be about: that of the identity it claimed, or else those whose
+// peers are configured at its address; none is proven. What anybody can cause comes as
+// often as they like.
+type Refused struct {
+	IDs    []PeerID
+	Remote netip.AddrPort
+	Reason Reason
+}
+
 // Endpoint says where this tunnel's ESP goes from now on.
 type Endpoint struct {
 	ID            PeerID
@@ -95,3 +105,4 @@ func (RemoveChild) action()  {}
 func (Up) action()           {}
 func (Down) action()         {}
 func (Endpoint) action()     {}
+func (Refused) action()      {}

@@ -10,6 +10,10 @@ import (
 // the same path and get the same answer; selectors, proposals and secrets of the
 // child come only after that.
 func (s *sa) authRequest(d Datagram, ps []message.Payload) {
+	if s.m.plain(d.Local) {
+		s.refuseAuth(d, RejectPort, message.NotifyInvalidSyntax, "IKE_AUTH on the port of IKE alone, which cannot carry ESP: it belongs on port 4500")
+		return
+	}
 	idi, err := message.One[*message.IDi](ps)
 	if err != nil {
 		s.refuseAuth(d, RejectSyntax, message.NotifyInvalidSyntax, err.Error())
@@ -30,6 +34,7 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 		return
 	}
 	p, why := s.identify(idi, idr, auth, ps)
+	s.hs.claimed = p
 	if why.Code != ReasonNone {
 		if p != nil && !p.up && p.attempt == nil {
 			p.reason = why
@@ -130,7 +135,7 @@ func (s *sa) authAnswer(p *peer) ([]message.Payload, error) {
 
 // refuseAuth answers and keeps the SA only to repeat the answer.
 func (s *sa) refuseAuth(d Datagram, count RejectReason, t message.NotifyType, detail string) {
-	s.m.log.Info("IKE_AUTH refused", "remote", d.Remote, "reason", detail)
+	s.m.emit(Refused{s.suspects(d), d.Remote, Reason{refusedFor(t), detail}})
 	s.reject(count, d, detail)
 	s.respond(message.ExchangeIKEAuth, []message.Payload{&message.Notify{Type: t}})
 	s.refuse()

@@ -98,6 +98,7 @@ func (c *child) use() {
 
 // heard is the event.
 func (c *child) heard() {
+	c.sa.peer.vain = 0
 	c.sa.heardFrom()
 	if c.pending && c.live() {
 		c.use()

@@ -153,9 +153,10 @@ func (s *sa) answerMalformed(d Datagram, h message.Header, err error) {
 	}
 }
 
-// arrivedFrom follows a peer whose new request authenticates from another address.
+// arrivedFrom follows a peer whose new request authenticates from another address, but
+// never to IKE's own port.
 func (s *sa) arrivedFrom(d Datagram) {
-	if d.Remote == s.remote && (d.Local == s.local || !d.Local.IsValid()) {
+	if d.Remote == s.remote && (d.Local == s.local || !d.Local.IsValid()) || s.m.plain(d.Local) {
 		return
 	}
 	s.remote = d.Remote
@@ -184,7 +185,7 @@ func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 	s.m.timers.stop(&s.retry)
 	if s.state != saAuth {
 		s.heardFrom()
-	} else if d.Local.IsValid() {
+	} else if d.Local.IsValid() && !s.m.plain(d.Local) {
 		s.local = d.Local
 	}
 	if err != nil {

@@ -59,6 +59,11 @@ type Heard struct {
 	SPI uint32
 }
 
+// Silent says that nothing comes where something should: ESP has gone out for a while and
+// none authenticated since, or what came has ceased and a NAT that we are behind may be the
+// cause. It may be given as often as that holds.
+type Silent struct{ ID PeerID }
+
 // UnknownSPI is ESP from Remote with an SPI that no SA has. It is to be given only for
 // datagrams of at least 40 bytes, the length of the notify that may answer it.
 type UnknownSPI struct {
@@ -94,6 +99,7 @@ func (SoftLimit) event()  {}
 func (Rekey) event()      {}
 func (HardLimit) event()  {}
 func (Heard) event()      {}
+func (Silent) event()     {}
 func (UnknownSPI) event() {}
 func (Moved) event()      {}
 func (Probe) event()      {}

@@ -23,7 +23,7 @@ func (p *peer) start(remote, local netip.AddrPort) {
 	}
 	m := p.m
 	m.timers.stop(&p.reconnect)
-	s := m.newSA(true, local, remote)
+	s := m.newSA(true, m.origin(local, remote), remote)
 	s.peer = p
 	s.hs.group = p.preferences().groups[0]
 	var err error
@@ -224,6 +224,7 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 		s.local = d.Local
 	}
 	s.detectNAT(s.spiI, s.spiR, ps)
+	s.float()
 	s.in, s.out, err = s.protect()
 	return err
 }

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -51,6 +52,7 @@ func New(c Config) *Machine {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	m.cfg.Port = cmp.Or(c.Port, NATTPort)
 	m.halfOpen.init(c.Limits)
 	m.addrs.at = map[netip.Addr][]*peer{}
 	return m
@@ -113,6 +115,10 @@ func (m *Machine) handle(ev Event) {
 	case Heard:
 		if c := m.child(ev.ID, ev.SPI); c != nil {
 			c.heard()
+		}
+	case Silent:
+		if p := m.peers[ev.ID]; p != nil {
+			p.silent()
 		}
 	case UnknownSPI:
 		m.unknownSPI(ev)

@@ -21,6 +21,8 @@ type Config struct {
 	SPI    func() (uint32, error) // a fresh inbound ESP SPI, unique and ≥ 256; required. It may end up unused
 	Limits Limits
 
+	IKEPort uint16 // our UDP port of IKE alone, without the non-ESP marker; 0: we have none
+	Port    uint16 // our UDP port of IKE and ESP; 4500. Asked only where IKEPort is set
 	// MaxPacket is the longest IP packet of a protected IKE message in bytes; a longer
 	// message goes out in fragments where the peer takes them (RFC 7383). 0: 1280.
 	MaxPacket int

@@ -39,6 +39,7 @@ type peer struct {
 	failures  int // refusals in a row
 	reconnect timer
 	lastHint  time.Time // that started an attempt
+	vain      int       // probes because of Silent since ESP was heard
 	counters  Counters
 }
 

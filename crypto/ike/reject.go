@@ -24,12 +24,13 @@ const (
 	RejectUnprotected                       // a notify without protection: at most a hint
 	RejectBusy                              // TEMPORARY_FAILURE was answered
 	RejectFragment                          // a fragment that is repeated, too much or does not fit the others
+	RejectPort                              // IKE_AUTH on the port of IKE alone
 	RejectCount                             // number of reasons
 )
 
 var rejectNames = [RejectCount]string{
 	"malformed", "version", "unknown-spi", "decrypt", "message-id", "exchange", "syntax", "critical",
-	"proposal", "ke", "cookie", "half-open-total", "half-open-addr", "auth", "selectors", "unprotected", "busy", "fragment",
+	"proposal", "ke", "cookie", "half-open-total", "half-open-addr", "auth", "selectors", "unprotected", "busy", "fragment", "port",
 }
 
 // String gives the reason's name for metrics.

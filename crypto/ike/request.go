@@ -196,7 +196,7 @@ func (s *sa) retryDue() {
 // failAttempt ends a handshake of ours.
 func (s *sa) failAttempt(why Reason) {
 	p := s.peer
-	p.log.Info("attempt failed", "remote", s.remote, "reason", why)
+	p.log.Debug("attempt failed", "remote", s.remote, "reason", why)
 	s.close()
 	p.settle(why)
 }

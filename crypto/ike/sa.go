@@ -96,6 +96,7 @@ type handshake struct {
 	cookies int
 	initI   []byte // the IKE_SA_INIT messages as they went over the wire
 	initR   []byte
+	claimed *peer   // responder: whose identity the initiator claimed, proven or not
 	refusal Reason  // of an unprotected notify: only a hint
 	hashes  hashSet // that the peer announced
 	usePPK  bool    // USE_PPK went both ways

@@ -85,6 +85,7 @@ type node struct {
 	heard    map[uint32]time.Time
 	up       map[PeerID]bool
 	downs    []Down
+	refused  []Refused
 	ups      int
 	traffic  bool
 	nextESP  time.Time
@@ -209,6 +210,8 @@ func (n *node) do(a Action) {
 		}
 		n.up[a.ID] = false
 		n.downs = append(n.downs, a)
+	case Refused:
+		n.refused = append(n.refused, a)
 	case Endpoint:
 		n.endpoint[a.ID] = a.Remote
 	}

@@ -375,3 +375,22 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		t.Errorf("errors: %v allocations", allocs)
 	}
 }
+
+// TestExclusive: a port taken so is shared with nobody, either way round.
+func TestExclusive(t *testing.T) {
+	loopback := netip.MustParseAddrPort("127.0.0.1:0")
+	for _, firstShares := range []bool{false, true} {
+		first, err := Listen(loopback, Options{Exclusive: !firstShares})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := Listen(first.LocalAddr(), Options{Exclusive: firstShares})
+		if err == nil {
+			second.Close()
+		}
+		if !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("first shares %v: %v", firstShares, err)
+		}
+		first.Close()
+	}
+}

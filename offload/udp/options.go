@@ -25,8 +25,10 @@ func (s *Socket) configure(family int, o Options) error {
 	}
 	// SO_REUSEADDR lets connected sockets and the listener share the port.
 	// SO_REUSEPORT would spread datagrams over them by hash.
-	if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1, "SO_REUSEADDR"); err != nil {
-		return err
+	if !o.Exclusive {
+		if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1, "SO_REUSEADDR"); err != nil {
+			return err
+		}
 	}
 	// PROBE sets DF on every datagram, yet lets it be as large as the device
 	// takes, whatever the kernel believes of the path: that belief comes from

@@ -79,6 +79,7 @@ func (e AsyncError) Unwrap() error { return syscall.Errno(e) }
 type Options struct {
 	DisableSegment bool // send every datagram by itself
 	DisableGRO     bool // receive every datagram by itself
+	Exclusive      bool // share the port with no other socket: Listen fails where one has it
 
 	RecvBuffer int // bytes asked for; 0: DefaultRecvBuffer
 	SendBuffer int // bytes asked for; 0: DefaultSendBuffer

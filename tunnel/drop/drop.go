@@ -18,6 +18,7 @@ const (
 	NoSocket                   // the tunnel has keys but no socket, for example without a route to the peer
 	QueueFull                  // the queue's byte bound; counted for the tunnel that paid
 	Exhausted                  // sequence numbers used up before a rekey succeeded
+	HardLimit                  // the SA has sealed all the bytes or packets that its hard limit allows
 	TooBig                     // the wire's MTU is smaller than the datagram (EMSGSIZE)
 	Firewall                   // our own firewall refused the datagram (EPERM)
 	Unreachable                // no route, link down or address gone (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL)
@@ -45,6 +46,8 @@ const (
 	TUNRefused                            // the TUN refused the packet
 	TUNFull                               // the TUN would have blocked
 	ControlBusy                           // IKE message while the control side's inbox was full
+	NotIKE                                // on the port of IKE alone: no IKE message
+	HardLimitIn                           // the SA has opened all the bytes or packets that its hard limit allows
 	Count                                 // number of reasons
 )
 
@@ -61,6 +64,7 @@ var names = [Count]string{
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",
 	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",
+	HardLimit: "sa_hard_limit", HardLimitIn: "sa_hard_limit_in", NotIKE: "not_ike",
 }
 
 // String returns the reason's name as status and metrics show it.

@@ -96,6 +96,14 @@ var dropCases = []struct {
 		s.out.ESP = exhausted(g.t)
 		g.tun.push(tcp4(1, 5).super(bytesOf(2000, 0), 1000), tcp4(1, 5).plain(nil))
 	}, ofTunnel(drop.Exhausted, 3)},
+	{"hard limit of bytes", func(g *gate, s *site) {
+		s.out.Limits.HardBytes = 2000 // reached by the second packet of 1040
+		g.tun.push(tcp4(1, 5).super(bytesOf(5000, 0), 1000), tcp4(1, 5).plain(nil))
+	}, ofTunnel(drop.HardLimit, 4)},
+	{"hard limit of packets", func(g *gate, s *site) {
+		s.out.Limits.HardPackets = 3
+		g.tun.push(tcp4(1, 5).super(bytesOf(5000, 0), 1000), tcp4(1, 5).plain(nil))
+	}, ofTunnel(drop.HardLimit, 3)},
 	{"too big for the wire", func(g *gate, s *site) {
 		// One that is too long, in a train that goes one by one.
 		s.socket.send = func(b []byte, size int) (udp.SendResult, error) {
@@ -124,6 +132,32 @@ var dropCases = []struct {
 	}, ofTunnel(drop.SendError, 1)},
 
 	// In.
+	{"hard limit of bytes received", func(g *gate, s *site) {
+		s.in.Limits.HardBytes = 2000
+		for range 5 {
+			d := s.seal(tcp4(1, 5).back().packet(bytesOf(1000, 0), false))
+			s.socket.arrive(len(d), d)
+		}
+	}, ofTunnel(drop.HardLimitIn, 3)},
+	{"hard limit of packets received", func(g *gate, s *site) {
+		s.in.Limits.HardPackets = 3
+		for range 5 {
+			d := s.seal(tcp4(1, 5).back().packet(bytesOf(1000, 0), false))
+			s.socket.arrive(len(d), d)
+		}
+	}, ofTunnel(drop.HardLimitIn, 2)},
+	{"not IKE on the port of IKE", func(g *gate, s *site) {
+		p := ikeListener(g)
+		esp := s.seal(tcp4(1, 5).plain(nil)[offload.VirtioHeaderLen:])
+		p.arrive(len(esp), esp)
+		p.arrive(1, []byte{0xff})
+		marked := append(make([]byte, 4), ikeMessage(100)...)
+		p.arrive(len(marked), marked)
+	}, ofLane(drop.NotIKE, 3)},
+	{"IKE too long on the port of IKE", func(g *gate, s *site) {
+		p := ikeListener(g)
+		p.arrive(longestIKE, ikeMessage(longestIKE))
+	}, ofLane(drop.IKETooLong, 1)},
 	{"runt on the tunnel's socket", func(g *gate, s *site) {
 		s.socket.arrive(20, append([]byte{0, 0, 1, 1}, make([]byte, 16)...))
 		s.socket.arrive(4, make([]byte, 4)) // a marker and no message
@@ -276,6 +310,23 @@ func listener(g *gate) *fakeSocket {
 		g.t.Fatal(err)
 	}
 	return s
+}
+
+// ikeListener adds a socket of the port of IKE alone to the gate.
+func ikeListener(g *gate) *fakeSocket {
+	s := newFakeSocket(g.t, "192.0.1.1:500", "198.51.100.66:500")
+	if err := g.lane.AddIKEListener(s, netip.MustParseAddrPort("0.0.0.0:500")); err != nil {
+		g.t.Fatal(err)
+	}
+	return s
+}
+
+// ikeMessage is n bytes whose header gives that length.
+func ikeMessage(n int) []byte {
+	b := make([]byte, n)
+	b[0] = 1
+	binary.BigEndian.PutUint32(b[24:], uint32(n))
+	return b
 }
 
 func TestEveryDropIsCountedOnce(t *testing.T) {

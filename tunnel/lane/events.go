@@ -20,13 +20,13 @@ type Heard struct {
 	SPI    uint32
 }
 
-// SoftLimit says, once, that an outbound SA should be replaced soon.
+// SoftLimit says, once, that an SA should be replaced soon.
 type SoftLimit struct {
 	Tunnel *Tunnel
 	SPI    uint32 // inbound SPI that names the child
 }
 
-// HardLimit says, once, that an outbound SA can send no more.
+// HardLimit says, once, that an SA can carry no more.
 type HardLimit struct {
 	Tunnel *Tunnel
 	SPI    uint32 // inbound SPI that names the child
@@ -38,6 +38,11 @@ type Moved struct {
 	Tunnel        *Tunnel
 	Local, Remote netip.AddrPort
 }
+
+// Unanswered says that for two seconds or more packets have left and none that
+// authenticates has come. Given again every two seconds for as long as that holds and
+// packets leave.
+type Unanswered struct{ Tunnel *Tunnel }
 
 // UnknownSPI is an ESP datagram whose SPI no SA has. Anybody can send one.
 type UnknownSPI struct {
@@ -60,6 +65,7 @@ func (Heard) laneEvent()        {}
 func (SoftLimit) laneEvent()    {}
 func (HardLimit) laneEvent()    {}
 func (Moved) laneEvent()        {}
+func (Unanswered) laneEvent()   {}
 func (UnknownSPI) laneEvent()   {}
 func (TUNFailed) laneEvent()    {}
 func (SocketFailed) laneEvent() {}

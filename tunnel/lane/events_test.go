@@ -228,7 +228,7 @@ func TestLostEventsComeAgain(t *testing.T) {
 	}
 	g.passes(time.Second)
 	elsewhere := netip.MustParseAddrPort("198.51.100.9:999")
-	s.out.SoftPackets = 1
+	s.out.Limits.SoftPackets = 1
 	for range 3 {
 		s.receive(g, &elsewhere)
 		g.tun.push(tcp4(1, 5).plain(nil))
@@ -252,8 +252,8 @@ func TestLostEventsComeAgain(t *testing.T) {
 
 func TestSoftLimitsAreToldOnce(t *testing.T) {
 	for name, set := range map[string]func(*Outbound){
-		"bytes":   func(o *Outbound) { o.SoftBytes = 100 * 1040 },
-		"packets": func(o *Outbound) { o.SoftPackets = 100 },
+		"bytes":   func(o *Outbound) { o.Limits.SoftBytes = 100 * 1040 },
+		"packets": func(o *Outbound) { o.Limits.SoftPackets = 100 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t)

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ const (
 
 	keepalive     = 0xff // RFC 3948 §2.3
 	nonESPMarkLen = 4    // RFC 3948 §2.2
+	ikeHeaderLen  = 28   // RFC 7296 §3.1; its last four bytes are the message's length
 )
 
 var nonESPMarker [nonESPMarkLen]byte
@@ -125,7 +127,11 @@ func (l *Lane) batch(e *endpoint, d *udp.Datagrams) {
 	rest, packets := d.Bytes, 0
 	for len(rest) > 0 {
 		n := min(d.Size, len(rest))
-		l.datagram(e, d, rest[:n:n])
+		if e.ikeOnly {
+			l.plainIKE(e, d, rest[:n])
+		} else {
+			l.datagram(e, d, rest[:n:n])
+		}
 		rest = rest[n:]
 		packets++
 	}
@@ -149,11 +155,18 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 		}
 		return
 	}
+	if in.used.spent(&in.Limits) {
+		l.tellHard(&in.used, in.Tunnel, spi)
+		l.dropIn(in.Tunnel, drop.HardLimitIn, 1)
+		return
+	}
 	packet, next, err := in.ESP.Open(b)
 	if err != nil {
 		l.dropIn(in.Tunnel, openFailure(err), 1)
 		return
 	}
+	in.used.packets++
+	in.used.bytes += uint64(len(packet))
 	if l.run.in != in {
 		l.endRun()
 		l.run.in = in
@@ -231,6 +244,8 @@ func (l *Lane) endRun() {
 	t.Counters.PacketsIn.Add(uint64(r.packets))
 	t.Counters.BytesIn.Add(uint64(r.bytes))
 	t.Counters.LastIn.Store(l.now)
+	t.silentFrom = 0
+	l.tellSoft(&r.in.used, &r.in.Limits, t, r.in.ESP.SPI())
 	if r.in.heardAt == 0 || l.now-r.in.heardAt >= second {
 		if l.tell(Heard{Tunnel: t, SPI: r.in.ESP.SPI()}) {
 			r.in.heardAt = l.now
@@ -304,7 +319,21 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.Runt, 1)
 		return
 	}
-	if len(b) > longestIKE {
+	l.tellIKE(e, d, b[nonESPMarkLen:])
+}
+
+// plainIKE takes a message without the non-ESP marker.
+func (l *Lane) plainIKE(e *endpoint, d *udp.Datagrams, b []byte) {
+	if len(b) < ikeHeaderLen || uint64(binary.BigEndian.Uint32(b[ikeHeaderLen-4:])) != uint64(len(b)) {
+		l.dropIn(e.tunnel, drop.NotIKE, 1)
+		return
+	}
+	l.tellIKE(e, d, b)
+}
+
+// tellIKE gives control a copy of an IKE message.
+func (l *Lane) tellIKE(e *endpoint, d *udp.Datagrams, message []byte) {
+	if len(message) > longestIKE-nonESPMarkLen {
 		l.dropIn(e.tunnel, drop.IKETooLong, 1)
 		return
 	}
@@ -321,7 +350,7 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		return
 	}
 	local, remote := ends(e, d)
-	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])}) {
+	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(message)}) {
 		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 	}
 }

@@ -252,6 +252,12 @@ func (l *Lane) AddListener(s Socket, local netip.AddrPort) error {
 	return l.addEndpoint(&endpoint{socket: s, local: local})
 }
 
+// AddIKEListener makes the lane own an unconnected socket that gets IKE messages
+// without the non-ESP marker, and nothing else. On error it is closed.
+func (l *Lane) AddIKEListener(s Socket, local netip.AddrPort) error {
+	return l.addEndpoint(&endpoint{socket: s, local: local, ikeOnly: true})
+}
+
 // SetRoutes replaces the table of destinations.
 func (l *Lane) SetRoutes(r *Routes) { l.routes = r }
 

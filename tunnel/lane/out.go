@@ -187,14 +187,19 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 			}
 			continue
 		}
+		o := t.out
+		if o.used.spent(&o.Limits) {
+			l.tellHard(&o.used, t, o.Child)
+			return used, drop.HardLimit
+		}
 		segment := s.seg.Next()
-		if _, err := t.out.ESP.Seal(dst, segment, s.next); err != nil {
-			if !t.out.toldHard {
-				t.out.toldHard = l.tell(HardLimit{Tunnel: t, SPI: t.out.Child})
-			}
+		if _, err := o.ESP.Seal(dst, segment, s.next); err != nil {
+			l.tellHard(&o.used, t, o.Child)
 			t.Counters.Drops.Add(drop.Exhausted, 1) // segment, which s has no more
 			return used, drop.Exhausted
 		}
+		o.used.packets++
+		o.used.bytes += uint64(len(segment))
 		t.train.udp.Commit(size)
 		t.train.inner += len(segment)
 		used += len(segment)
@@ -311,13 +316,9 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)
-	o := t.out
-	if o == nil || o.toldSoft {
-		return
-	}
-	o.bytes += uint64(inner)
-	if o.SoftBytes > 0 && o.bytes >= o.SoftBytes || o.SoftPackets > 0 && o.ESP.Sequence() >= o.SoftPackets {
-		o.toldSoft = l.tell(SoftLimit{Tunnel: t, SPI: o.Child})
+	l.watchSilence(t)
+	if o := t.out; o != nil {
+		l.tellSoft(&o.used, &o.Limits, t, o.Child)
 	}
 }
 

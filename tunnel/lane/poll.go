@@ -31,6 +31,7 @@ type TUN interface {
 type endpoint struct {
 	socket    Socket
 	tunnel    *Tunnel        // nil: a listener
+	ikeOnly   bool           // a listener without ESP and without the non-ESP marker
 	local     netip.AddrPort // of a tunnel's socket
 	remote    netip.AddrPort // likewise
 	slot      int32          // index in Lane.endpoints

@@ -68,14 +68,12 @@ func match(selectors []ike.Selector, proto uint8, addr netip.Addr, port uint16) 
 
 // Outbound is the sending half of a child SA with its limits.
 type Outbound struct {
-	ESP         *esp.Outbound
-	Policy      Policy
-	Child       uint32 // inbound SPI that names the child towards control
-	SoftBytes   uint64 // inner bytes after which SoftLimit is told; 0: no such limit
-	SoftPackets uint64 // packets, likewise, and so sequence numbers
+	ESP    *esp.Outbound
+	Policy Policy
+	Child  uint32 // inbound SPI that names the child towards control
+	Limits Limits
 
-	bytes              uint64
-	toldSoft, toldHard bool
+	used usage
 }
 
 // Inbound is the receiving half of a child SA.
@@ -83,6 +81,8 @@ type Inbound struct {
 	ESP    *esp.Inbound
 	Policy Policy
 	Tunnel *Tunnel
+	Limits Limits
 
+	used    usage
 	heardAt int64 // lane time of the last Heard; 0: none yet
 }

@@ -23,6 +23,9 @@ type Tunnel struct {
 	open     bool     // in Lane.open: there is something to send
 	failedAt int64    // lane time of the last SocketFailed
 	movedAt  int64    // lane time of the last Moved
+
+	silentFrom   int64 // lane time of the first send since the peer was heard; 0: none
+	unansweredAt int64 // lane time of the last Unanswered
 }
 
 // NewTunnel returns a tunnel without socket and SAs. Its share of the uplink is

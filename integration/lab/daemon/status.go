@@ -66,6 +66,8 @@ type TunnelStatus struct {
 	PacketsIn  uint64            `json:"packets_in"`
 	PacketsOut uint64            `json:"packets_out"`
 	Drops      map[string]uint64 `json:"drops"`
+
+	KeepalivesIn uint64 `json:"keepalives_in"`
 }
 
 // Up tells whether keys are agreed: a tunnel that rekeys goes on carrying packets.

@@ -19,7 +19,7 @@ var groups = map[string]ike.Group{"x25519": ike.X25519, "p256": ike.P256, "p384"
 func gatewayConfig(f *configs.File, version string) tunnel.Config {
 	g := &f.Gateway
 	c := tunnel.Config{
-		Version: version, LocalID: g.ID, Port: g.Port, IKEPacket: g.IKEPacket, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU,
+		Version: version, LocalID: g.ID, Port: g.Port, IKEPacket: g.IKEPacket, IKEPort: g.IKEPort, IKEPortNeeded: g.IKEPortSet, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU,
 		Offload: tunnel.Offload{
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
 			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,
@@ -48,7 +48,8 @@ func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
 		Ciphers: translate(t.Crypto.Ciphers, ciphers), Groups: translate(t.Crypto.Groups, groups),
 		ESN: t.Crypto.ESN, PFS: t.Crypto.PFS, NoMLKEM: !t.Crypto.MLKEM768,
 		RekeyTime: t.Rekey.Time, RekeyBytes: uint64(t.Rekey.Bytes), RekeyPackets: t.Rekey.Packets,
-		DPDInterval: t.DPD.Interval, DPDTimeout: t.DPD.Timeout - t.DPD.Interval, // the file counts from the last sign of life
+		RekeyIKETime: t.Rekey.IKETime,
+		DPDInterval:  t.DPD.Interval, DPDTimeout: t.DPD.Timeout - t.DPD.Interval, // the file counts from the last sign of life
 	}
 	if t.Peer.HasPSK {
 		c.PSK = t.Peer.PSK.Bytes()

@@ -91,3 +91,16 @@ func TestWhatIsNotDoneIsSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestIKEPortAndTimeReachTheGateway(t *testing.T) {
+	f := load(t)
+	c := gatewayConfig(f, "v1")
+	if c.IKEPort != 500 || c.IKEPortNeeded || c.Tunnels[0].RekeyIKETime != 8*time.Hour {
+		t.Errorf("by default: port %d, needed %v, IKE SA for %v", c.IKEPort, c.IKEPortNeeded, c.Tunnels[0].RekeyIKETime)
+	}
+	f.Gateway.IKEPort, f.Gateway.IKEPortSet, f.Tunnels[0].Rekey.IKETime = 1500, true, time.Hour
+	c = gatewayConfig(f, "v1")
+	if c.IKEPort != 1500 || !c.IKEPortNeeded || c.Tunnels[0].RekeyIKETime != time.Hour {
+		t.Errorf("as told: port %d, needed %v, IKE SA for %v", c.IKEPort, c.IKEPortNeeded, c.Tunnels[0].RekeyIKETime)
+	}
+}

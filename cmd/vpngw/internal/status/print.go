@@ -20,7 +20,11 @@ func Print(out io.Writer, s *tunnel.Status) error {
 	if !g.Present {
 		device = g.Interface + " is missing, it is being made anew"
 	}
-	fmt.Fprintf(w, "gateway %s\t%s, UDP port %d, up %s, version %s\n", g.ID, device, g.Port, age(s.Uptime), s.Version)
+	ports := fmt.Sprintf("UDP port %d", g.Port)
+	if g.IKEPort != 0 {
+		ports = fmt.Sprintf("UDP ports %d and %d", g.IKEPort, g.Port)
+	}
+	fmt.Fprintf(w, "gateway %s\t%s, %s, up %s, version %s\n", g.ID, device, ports, age(s.Uptime), s.Version)
 	fmt.Fprintf(w, "  offloads\t%s\n", on(g.Features))
 	e := &s.Edges
 	fmt.Fprintf(w, "  bytes per call\tTUN read %s, UDP send %s, UDP receive %s, TUN write %s\n",
@@ -47,6 +51,9 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		peer += " from " + t.LocalAddress
 	}
 	fmt.Fprintf(w, "  peer\t%s at %s\n", t.PeerID, peer)
+	if t.Refused != "" {
+		fmt.Fprintf(w, "  refused by us\t%s, %s\n", t.Refused, ago(t.RefusedAgo))
+	}
 	fmt.Fprintf(w, "  subnets\t%s ↔ %s\n", strings.Join(t.LocalSubnets, " "), strings.Join(t.RemoteSubnets, " "))
 	if t.IKE != nil {
 		fmt.Fprintf(w, "  IKE SA\t%s, %s old, SPIs %s %s%s\n", t.IKE.Suite, age(t.Age), t.IKE.InitiatorSPI, t.IKE.ResponderSPI, nat(t.IKE))

@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,28 +17,13 @@ import (
 
 // Fetch asks the gateway behind the control socket at path.
 func Fetch(ctx context.Context, path string) (*tunnel.Status, error) {
-	client := http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				var d net.Dialer
-				return d.DialContext(ctx, "unix", path)
-			},
-		},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway/status", nil)
+	resp, err := call(ctx, path, http.MethodGet, "/status")
 	if err != nil {
 		return nil, err
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, explain(path, err)
-	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return nil, fmt.Errorf("control socket %s: %s", path, strings.TrimSpace(string(b)))
+		return nil, refused(path, resp)
 	}
 	var s tunnel.Status
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
