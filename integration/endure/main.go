@@ -24,7 +24,7 @@ var measurements = []struct {
 }{
 	{"rekey", "child and IKE rekeys under full TCP, beside the same without rekeys", runRekey},
 	{"restart", "a killed peer comes back while only the survivor has traffic", runRestart},
-	//{"flood", "TCP beside unauthenticated datagrams of every kind", runFlood},
+	{"flood", "TCP beside unauthenticated datagrams of every kind", runFlood},
 }
 
 func main() {
