@@ -29,6 +29,7 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 	}
 	known := remote == t.peer // so at the start: its path was measured before the TUN was made
 	t.peer = remote
+	g.expect(t, remote.Addr())
 	g.step(ike.AddPeer{Peer: peer})
 	g.step(ike.Connect{ID: t.id})
 	if !known {

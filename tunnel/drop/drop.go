@@ -45,6 +45,7 @@ const (
 	TUNRefused                            // the TUN refused the packet
 	TUNFull                               // the TUN would have blocked
 	ControlBusy                           // IKE message while the control side's inbox was full
+	IKELimited                            // IKE_SA_INIT request beyond what one address, or all unknown ones, may ask for
 	Count                                 // number of reasons
 )
 
@@ -60,7 +61,7 @@ var names = [Count]string{
 	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",
-	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",
+	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy", IKELimited: "ike_limited",
 }
 
 // String returns the reason's name as status and metrics show it.

@@ -143,7 +143,7 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.UnknownSPI, 1)
 		// A hint only: IKE messages must find room beside a flood of such. An event
 		// is not even made for nothing, since that allocates.
-		if len(b) >= shortestHint && len(l.strangers) < cap(l.strangers)/2 {
+		if len(b) >= shortestHint && len(l.strangers) < cap(l.strangers)/2 && l.admission.hint(l.now, d.From.Addr()) {
 			local, remote := ends(e, d)
 			l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
 		}
@@ -306,6 +306,10 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 	}
 	if len(b) > longestIKE {
 		l.dropIn(e.tunnel, drop.IKETooLong, 1)
+		return
+	}
+	if message := b[nonESPMarkLen:]; isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
+		l.dropIn(e.tunnel, drop.IKELimited, 1)
 		return
 	}
 	// Also on a tunnel's socket the sender may be forged: what authenticated packets
