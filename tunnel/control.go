@@ -38,6 +38,10 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 	}
 }
 
+// strangersInARow is how many messages of strangers are taken before the rest of the
+// loop has its turn again, which costs as much as one of them.
+const strangersInARow = 15
+
 // control takes events until ctx ends.
 func (g *Gateway) control(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -56,6 +60,9 @@ func (g *Gateway) control(ctx context.Context) {
 			g.laneEvent(e)
 		case e := <-g.lane.Strangers():
 			g.laneEvent(e)
+			for range min(len(g.lane.Strangers()), strangersInARow) {
+				g.laneEvent(<-g.lane.Strangers())
+			}
 		case r := <-g.resolved:
 			g.peerResolved(r)
 		case <-g.changed:

@@ -36,6 +36,8 @@ const (
 	closedPort = 4599 // nobody listens
 	// warmUp is how long a flood runs before TCP is measured beside it.
 	warmUp = 300 * time.Millisecond
+	// alone is how long a flood runs without TCP, to see what one datagram costs.
+	alone = time.Second
 )
 
 // floodCase is a kind of datagram from a kind of sender.
@@ -79,6 +81,7 @@ type floodRound struct {
 	Datagrams int               `json:"datagrams"`
 	Grown     int64             `json:"memory_grown"` // bytes, most above that before the first flood
 	CPU       float64           `json:"gateway_cpu_s_per_s"`
+	Each      float64           `json:"gateway_cpu_us_per_datagram"` // measured before, without TCP
 	Replies   replies           `json:"replies"`
 	Drops     map[string]uint64 `json:"drops"` // of the flooded gateway
 }
@@ -135,8 +138,8 @@ func measureFloods(ctx context.Context, c *common, s floodSettings, cases []floo
 					return nil, fmt.Errorf("%v: %w%s", fc, err, p.lastWords())
 				}
 				rounds = append(rounds, r)
-				c.say("round %d of %d, %v, listening %-5t: %.2f Gbit/s, %.0f datagrams/s, gateway's CPU %.0f %%, memory %+d KiB, %d replies",
-					round+1, s.Rounds, fc, r.Listening, r.Gbit, r.Sent, 100*r.CPU, r.Grown>>10, r.Replies.Count)
+				c.say("round %d of %d, %v, listening %-5t: %.2f Gbit/s, %.0f datagrams/s, %.1f µs each, memory %+d KiB, %d replies",
+					round+1, s.Rounds, fc, r.Listening, r.Gbit, r.Sent, r.Each, r.Grown>>10, r.Replies.Count)
 			}
 		}
 	}
@@ -219,12 +222,34 @@ func (s *floodSite) measure(ctx context.Context, set floodSettings, fc floodCase
 	if err != nil {
 		return err
 	}
-	err = s.loadAndFlood(ctx, set, f, pool, r)
+	if r.Listening {
+		r.Each, err = s.floodAlone(ctx, f, pool)
+	}
+	if err == nil {
+		err = s.loadAndFlood(ctx, set, f, pool, r)
+	}
 	var watchErr error
 	r.Replies, watchErr = watch.close()
 	after, stateErr := s.controlB.state(ctx)
 	r.Drops = since(before.AllDrops(), after.AllDrops())
 	return errors.Join(err, watchErr, stateErr)
+}
+
+// floodAlone floods an idle gateway and returns the processor time that each datagram
+// costs its process, in microseconds.
+func (s *floodSite) floodAlone(ctx context.Context, f flooder, pool *pool) (float64, error) {
+	before, err := s.b.Process.CPUSeconds()
+	if err != nil {
+		return 0, err
+	}
+	flooding, end := context.WithTimeout(ctx, alone)
+	defer end()
+	n, err := f.run(flooding, pool)
+	if err != nil || n == 0 {
+		return 0, errors.Join(err, ctx.Err())
+	}
+	after, err := s.b.Process.CPUSeconds()
+	return (after - before) / float64(n) * 1e6, err
 }
 
 func (s *floodSite) loadAndFlood(ctx context.Context, set floodSettings, f flooder, pool *pool, r *floodRound) error {
@@ -274,6 +299,7 @@ type floodVerdict struct {
 	name             string
 	with, without    float64 // Gbit/s, medians
 	ratio            float64 // median of the rounds
+	each             float64 // µs, median of the rounds
 	rate             float64 // datagrams a second, the slowest round
 	grown            int64
 	length           int
@@ -287,6 +313,7 @@ func judgeFloods(cases []floodCase, rounds []floodRound) (verdicts []floodVerdic
 		v := floodVerdict{name: fc.String(), drops: map[string]uint64{}}
 		with, without := map[int]float64{}, map[int]float64{}
 		var all [2][]float64
+		var each []float64
 		for _, r := range rounds {
 			if r.Case != v.name {
 				continue
@@ -300,29 +327,30 @@ func judgeFloods(cases []floodCase, rounds []floodRound) (verdicts []floodVerdic
 				continue
 			}
 			with[r.Round] = r.Gbit
+			each = append(each, r.Each)
 			all[1] = append(all[1], r.Gbit)
 			v.grown, v.length = max(v.grown, r.Grown), r.Length
 			v.longest, v.replies = max(v.longest, r.Replies.Longest), v.replies+r.Replies.Count
 			v.replyShare = max(v.replyShare, float64(r.Replies.Bytes)/float64(max(r.Length*r.Datagrams, 1)))
 			v.drops = sum(v.drops, r.Drops)
 		}
-		var ratios []float64
+		var ratios []float64 // a pair of measurements each, seconds apart
 		for round, gbit := range with {
 			if base := without[round]; base > 0 {
 				ratios = append(ratios, gbit/base)
 			}
 		}
-		v.without, v.with, v.ratio = median(all[0]), median(all[1]), median(ratios)
+		v.without, v.with, v.ratio, v.each = median(all[0]), median(all[1]), median(ratios), median(each)
 		verdicts = append(verdicts, v)
 	}
 	return verdicts
 }
 
 func floodTable(verdicts []floodVerdict) [][]string {
-	rows := [][]string{{"flood", "bytes", "sent/s ≥", "Gbit/s", "nobody listens", "ratio", "memory", "replies", "longest", "drops"}}
+	rows := [][]string{{"flood", "bytes", "sent/s ≥", "Gbit/s", "nobody listens", "ratio", "µs each", "memory", "replies", "longest", "drops"}}
 	for _, v := range verdicts {
 		rows = append(rows, []string{v.name, strconv.Itoa(v.length), fmt.Sprintf("%.0f", v.rate), fmt.Sprintf("%.2f", v.with), fmt.Sprintf("%.2f", v.without),
-			fmt.Sprintf("%.3f", v.ratio), fmt.Sprintf("%+.1f MiB", float64(v.grown)/(1<<20)), strconv.Itoa(v.replies), strconv.Itoa(v.longest), daemon.FormatDrops(v.drops)})
+			fmt.Sprintf("%.3f", v.ratio), fmt.Sprintf("%.1f", v.each), fmt.Sprintf("%+.1f MiB", float64(v.grown)/(1<<20)), strconv.Itoa(v.replies), strconv.Itoa(v.longest), daemon.FormatDrops(v.drops)})
 	}
 	return rows
 }

@@ -54,6 +54,7 @@ func (l *Lane) receive() {
 	}
 	clear(l.ready[len(keep):])
 	l.ready = keep
+	l.tellMail()
 }
 
 // receiveFrom takes one quota from a socket and writes what was in it to the TUN:
@@ -312,22 +313,13 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.IKELimited, 1)
 		return
 	}
-	// Also on a tunnel's socket the sender may be forged: what authenticated packets
-	// cause must find room beside a flood. A copy is not even made for nothing.
-	inbox, tell := l.events, l.tell
-	room := cap(inbox) / 2
-	if e.tunnel == nil {
-		inbox, tell = l.strangers, l.tellStranger
-		room = cap(inbox)
-	}
-	if len(inbox) >= room {
+	// A copy is not even made for nothing.
+	if !l.hasRoom(e.tunnel) {
 		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 		return
 	}
 	local, remote := ends(e, d)
-	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])}) {
-		l.dropIn(e.tunnel, drop.ControlBusy, 1)
-	}
+	l.hold(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])})
 }
 
 // ends returns the addresses that a datagram came to and from.

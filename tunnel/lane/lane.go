@@ -82,6 +82,7 @@ type Lane struct {
 	zeroHeader [offload.VirtioHeaderLen]byte
 	cached     *Inbound // SA of the datagram opened last
 	admission  admission
+	mail       mail
 }
 
 // New returns a lane without TUN, sockets and tunnels. Close it after Run has returned.
