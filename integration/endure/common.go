@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"vpngw/integration/lab"
@@ -19,6 +20,7 @@ type common struct {
 	name          string
 	output        string // file for the JSON; empty: none
 	program       string // path of vpngw; empty: it is built
+	pin           bool   // each site on a core of its own
 	progress, out io.Writer
 
 	workshop *lab.Lab // without namespaces: its directory goes away however this process ends
@@ -29,6 +31,7 @@ func (c *common) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("endure "+c.name, flag.ContinueOnError)
 	f.StringVar(&c.output, "o", "", "`file` for all figures as JSON")
 	f.StringVar(&c.program, "program", "", "`path` of the vpngw to measure; without it, one is built from these sources")
+	f.BoolVar(&c.pin, "pin", false, "run site A on core 0 and site B on core 1: steadier, but a gateway has one core only")
 	return f
 }
 
@@ -42,6 +45,9 @@ func (c *common) begin(ctx context.Context, f *flag.FlagSet, args []string) (err
 	}
 	if err := needed(); err != nil {
 		return err
+	}
+	if c.pin && runtime.NumCPU() < 2 {
+		return errors.New("-pin needs two cores")
 	}
 	if c.program != "" {
 		c.program, err = filepath.Abs(c.program)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"slices"
 
 	"vpngw/integration/lab"
@@ -46,13 +45,6 @@ func sum(all ...map[string]uint64) map[string]uint64 {
 		}
 	}
 	return s
-}
-
-func total(m map[string]uint64) (n uint64) {
-	for v := range maps.Values(m) {
-		n += v
-	}
-	return n
 }
 
 // wireDrops counts what the kernel dropped on the wires of the lab, hosts and

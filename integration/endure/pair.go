@@ -41,6 +41,12 @@ func (c *common) newPair(ctx context.Context, o lab.Options, edit func(a, b *dae
 		return nil, err
 	}
 	p := &pair{Sites: sites}
+	if c.pin {
+		for core, site := range []lab.Site{p.A, p.B} {
+			site.Host.Pin(core)
+			site.Gateway.Pin(core)
+		}
+	}
 	if err := p.start(ctx, c.program, edit); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
