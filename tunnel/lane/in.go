@@ -309,7 +309,8 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.IKETooLong, 1)
 		return
 	}
-	if message := b[nonESPMarkLen:]; isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
+	message := b[nonESPMarkLen:]
+	if isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
 		l.dropIn(e.tunnel, drop.IKELimited, 1)
 		return
 	}
@@ -319,7 +320,7 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		return
 	}
 	local, remote := ends(e, d)
-	l.hold(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(b[nonESPMarkLen:])})
+	l.hold(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(message)})
 }
 
 // ends returns the addresses that a datagram came to and from.
