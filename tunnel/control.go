@@ -29,6 +29,7 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 	}
 	known := remote == t.peer // so at the start: its path was measured before the TUN was made
 	t.peer = remote
+	g.expect(t, remote.Addr())
 	g.step(ike.AddPeer{Peer: peer})
 	g.step(ike.Connect{ID: t.id})
 	if !known {
@@ -36,6 +37,10 @@ func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 		g.adjustMTU()
 	}
 }
+
+// strangersInARow is how many messages of strangers are taken before the rest of the
+// loop has its turn again, which costs as much as one of them.
+const strangersInARow = 15
 
 // control takes events until ctx ends.
 func (g *Gateway) control(ctx context.Context) {
@@ -55,6 +60,9 @@ func (g *Gateway) control(ctx context.Context) {
 			g.laneEvent(e)
 		case e := <-g.lane.Strangers():
 			g.laneEvent(e)
+			for range min(len(g.lane.Strangers()), strangersInARow) {
+				g.laneEvent(<-g.lane.Strangers())
+			}
 		case r := <-g.resolved:
 			g.peerResolved(r)
 		case <-g.changed:

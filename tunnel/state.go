@@ -14,7 +14,8 @@ type tunnel struct {
 	cfg  *TunnelConfig
 	lane *lane.Tunnel
 
-	peer netip.AddrPort // configured address, once known
+	peer     netip.AddrPort // configured address, once known
+	expected netip.Addr     // the one that the lane expects it at
 
 	// Where its ESP goes, as IKE says, and the socket for it.
 	local, remote netip.AddrPort // remote is zero until the peer is up

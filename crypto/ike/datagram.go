@@ -9,17 +9,18 @@ import (
 
 // datagram is the event: it finds the SA that a message belongs to.
 func (m *Machine) datagram(d Datagram) {
-	h, err := message.ParseHeader(d.Bytes)
-	if err == nil && uint64(h.Length) != uint64(len(d.Bytes)) {
-		err = fmt.Errorf("header says %d bytes, datagram has %d", h.Length, len(d.Bytes))
+	if len(d.Bytes) < message.HeaderLen {
+		m.rejectf(&m.strangers, RejectMalformed, d.Remote, "%d bytes are no header", len(d.Bytes))
+		return
 	}
-	if err != nil {
-		m.reject(&m.strangers, RejectMalformed, d.Remote, err.Error())
+	h, err := message.ParseHeader(d.Bytes)
+	if err != nil || uint64(h.Length) != uint64(len(d.Bytes)) {
+		m.rejectf(&m.strangers, RejectMalformed, d.Remote, "header says %d bytes, datagram has %d", h.Length, len(d.Bytes))
 		return
 	}
 	switch {
 	case h.Version.Major() > 2:
-		m.reject(&m.strangers, RejectVersion, d.Remote, fmt.Sprintf("major version %d", h.Version.Major()))
+		m.rejectf(&m.strangers, RejectVersion, d.Remote, "major version %d", h.Version.Major())
 		if !h.Flags.Response() {
 			m.complain(d, h, h.Exchange, message.NotifyInvalidMajorVersion)
 		}
@@ -40,7 +41,7 @@ func (m *Machine) datagram(d Datagram) {
 	}
 	s := m.sas[own]
 	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && s.otherSPI() != other {
-		m.reject(&m.strangers, RejectUnknownSPI, d.Remote, fmt.Sprintf("no IKE SA %v", own))
+		m.rejectf(&m.strangers, RejectUnknownSPI, d.Remote, "no IKE SA %v", own)
 		if !h.Flags.Response() && (h.NextPayload == message.PayloadSK || h.NextPayload == message.PayloadSKF) {
 			m.complain(d, h, message.ExchangeInformational, message.NotifyInvalidIKESPI)
 		}

@@ -15,8 +15,8 @@ import (
 func (m *Machine) initRequest(d Datagram, h message.Header) {
 	m.strangers.MessagesIn++
 	if !h.Flags.Initiator() || h.InitiatorSPI == 0 || h.ResponderSPI != 0 || h.MessageID != 0 || len(d.Bytes) > maxInit {
-		m.reject(&m.strangers, RejectMalformed, d.Remote,
-			fmt.Sprintf("IKE_SA_INIT request of %d bytes with SPIs %v and %v, id %d", len(d.Bytes), h.InitiatorSPI, h.ResponderSPI, h.MessageID))
+		m.rejectf(&m.strangers, RejectMalformed, d.Remote,
+			"IKE_SA_INIT request of %d bytes with SPIs %v and %v, id %d", len(d.Bytes), h.InitiatorSPI, h.ResponderSPI, h.MessageID)
 		return
 	}
 	key := initKey(d.Remote, d.Bytes)

@@ -13,7 +13,7 @@ import (
 const (
 	suspectTime = 600 * time.Millisecond // without an answer, until a new SA is tried beside the old one
 	hintPause   = 5 * time.Second        // between two hints that are believed so far
-	youngTime   = 2 * time.Second        // an SA this new is hinted at only by messages that crossed
+	youngTime   = complainGap * 9 / 10   // an SA this new is hinted at only by messages that crossed; the next hint counts
 	complainGap = time.Second            // in which one address gets one hint
 	maxHinted   = 256                    // addresses that get one in it
 )

@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 
@@ -51,6 +52,14 @@ func outline(ps []message.Payload) string {
 
 // reject counts and logs a message that is dropped or refused.
 func (m *Machine) reject(c *Counters, why RejectReason, remote netip.AddrPort, detail string) {
+	m.rejectf(c, why, remote, "%s", detail)
+}
+
+// rejectf is reject for a detail that is put into words only where somebody reads the
+// log: messages that anybody can send come by the ten thousand a second.
+func (m *Machine) rejectf(c *Counters, why RejectReason, remote netip.AddrPort, format string, args ...any) {
 	c.Rejected[why]++
-	m.log.Debug("message rejected", "why", why, "remote", remote, "detail", detail)
+	if m.log.Enabled(context.Background(), slog.LevelDebug) {
+		m.log.Debug("message rejected", "why", why, "remote", remote, "detail", fmt.Sprintf(format, args...))
+	}
 }

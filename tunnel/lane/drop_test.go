@@ -277,6 +277,16 @@ var dropCases = []struct {
 			s.socket.arrive(len(message), message)
 		}
 	}, ofTunnel(drop.ControlBusy, 3)},
+	{"too many requests", func(g *gate, s *site) {
+		message := append(make([]byte, nonESPMarkLen), initMessage(false)...)
+		response := append(make([]byte, nonESPMarkLen), initMessage(false)...)
+		response[nonESPMarkLen+ikeFlags] = flagResponse
+		l := listener(g)
+		for range initPerCell + 3 {
+			l.arrive(len(message), message)
+			l.arrive(len(response), response)
+		}
+	}, ofLane(drop.IKELimited, 3)},
 	{"IKE too long", func(g *gate, s *site) {
 		s.socket.arrive(longestIKE, make([]byte, longestIKE))
 		s.socket.arrive(longestIKE+1, make([]byte, longestIKE+1))

@@ -56,6 +56,7 @@ func (l *Lane) receive() {
 	}
 	clear(l.ready[len(keep):])
 	l.ready = keep
+	l.tellMail()
 }
 
 // receiveFrom takes one quota from a socket and writes what was in it to the TUN:
@@ -149,7 +150,7 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 		l.dropIn(e.tunnel, drop.UnknownSPI, 1)
 		// A hint only: IKE messages must find room beside a flood of such. An event
 		// is not even made for nothing, since that allocates.
-		if len(b) >= shortestHint && len(l.strangers) < cap(l.strangers)/2 {
+		if len(b) >= shortestHint && len(l.strangers) < cap(l.strangers)/2 && l.admission.hint(l.now, d.From.Addr()) {
 			local, remote := ends(e, d)
 			l.tellStranger(UnknownSPI{Local: local, Remote: remote, SPI: spi})
 		}
@@ -337,22 +338,17 @@ func (l *Lane) tellIKE(e *endpoint, d *udp.Datagrams, message []byte) {
 		l.dropIn(e.tunnel, drop.IKETooLong, 1)
 		return
 	}
-	// Also on a tunnel's socket the sender may be forged: what authenticated packets
-	// cause must find room beside a flood. A copy is not even made for nothing.
-	inbox, tell := l.events, l.tell
-	room := cap(inbox) / 2
-	if e.tunnel == nil {
-		inbox, tell = l.strangers, l.tellStranger
-		room = cap(inbox)
+	if isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
+		l.dropIn(e.tunnel, drop.IKELimited, 1)
+		return
 	}
-	if len(inbox) >= room {
+	// A copy is not even made for nothing.
+	if !l.hasRoom(e.tunnel) {
 		l.dropIn(e.tunnel, drop.ControlBusy, 1)
 		return
 	}
 	local, remote := ends(e, d)
-	if !tell(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(message)}) {
-		l.dropIn(e.tunnel, drop.ControlBusy, 1)
-	}
+	l.hold(IKE{Tunnel: e.tunnel, Local: local, Remote: remote, Bytes: bytes.Clone(message)})
 }
 
 // ends returns the addresses that a datagram came to and from.

@@ -81,6 +81,8 @@ type Lane struct {
 	single     [2][]byte
 	zeroHeader [offload.VirtioHeaderLen]byte
 	cached     *Inbound // SA of the datagram opened last
+	admission  admission
+	mail       mail
 }
 
 // New returns a lane without TUN, sockets and tunnels. Close it after Run has returned.
@@ -102,6 +104,7 @@ func New(c Config) (*Lane, error) {
 		small:     pool{size: smallSlot},
 		buffer:    alignedBuffer(receiveBuffer),
 		coalescer: offload.NewCoalescer(c.Coalesce),
+		admission: newAdmission(),
 	}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -260,6 +263,21 @@ func (l *Lane) AddIKEListener(s Socket, local netip.AddrPort) error {
 
 // SetRoutes replaces the table of destinations.
 func (l *Lane) SetRoutes(r *Routes) { l.routes = r }
+
+// MovePeer notes that a peer is expected at another address than before; an invalid
+// one is none. What comes from such addresses has no part in the budget that all
+// others share.
+func (l *Lane) MovePeer(from, to netip.Addr) {
+	known := l.admission.known
+	if from = from.Unmap(); from.IsValid() {
+		if known[from]--; known[from] <= 0 {
+			delete(known, from)
+		}
+	}
+	if to.IsValid() {
+		known[to.Unmap()]++
+	}
+}
 
 // SetSocket makes the lane own a connected socket and use it for t, in place of the
 // one before, which is closed. A nil socket leaves t without; so does an error, and
