@@ -32,6 +32,7 @@ type Machine struct {
 	hints     hintLimiter
 	addrs     addresses
 	strangers Counters
+	nowhere   []byte // secret of the NAT hashes that match no address; nil: not drawn yet
 }
 
 // New makes a machine without peers.
