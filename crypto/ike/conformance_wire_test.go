@@ -291,6 +291,28 @@ func TestConformanceRequestWhileWaiting(t *testing.T) {
 	}
 }
 
+// TestConformanceResponseFits gives, while a rekey is unanswered, authentic responses
+// under other ids and of other exchanges: they are not taken for its answer.
+func TestConformanceResponseFits(t *testing.T) {
+	w, a, b := settled(t)
+	w.filter = func(p *packet) bool { return p.from != a.addr }
+	a.soft()
+	id := only(b).expectID
+	refused := &message.Notify{Type: message.NotifyNoProposalChosen}
+	create, info := message.ExchangeCreateChildSA, message.ExchangeInformational
+	for _, other := range []uint32{id - 1, id + 1, 0, 1<<32 - 1} {
+		give(t, w, b, a, create, true, other, refused)
+	}
+	give(t, w, b, a, info, true, id, refused)
+	w.filter = nil
+	old := a.using[1]
+	w.run(5 * time.Second)
+	w.quiet()
+	if a.using[1] == old || len(a.downs) > 0 || a.ups != 1 {
+		t.Errorf("the rekey was answered by something else: %d times up, down %v", a.ups, a.downs)
+	}
+}
+
 // TestConformanceAnswersGoBack asks from ports and addresses that nobody configured:
 // the answer goes to where the request came from, and from where it came to.
 func TestConformanceAnswersGoBack(t *testing.T) {
