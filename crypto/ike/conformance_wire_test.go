@@ -306,7 +306,7 @@ func TestConformanceResponseFits(t *testing.T) {
 	give(t, w, b, a, info, true, id, refused)
 	w.filter = nil
 	old := a.using[1]
-	w.run(5 * time.Second)
+	w.run(15 * time.Second)
 	w.quiet()
 	if a.using[1] == old || len(a.downs) > 0 || a.ups != 1 {
 		t.Errorf("the rekey was answered by something else: %d times up, down %v", a.ups, a.downs)
