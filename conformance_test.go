@@ -77,7 +77,7 @@ func parseRequirement(rfc, line string) (requirement, error) {
 			return r, nil
 		}
 	}
-	for _, t := range strings.Split(list, ", ") {
+	for _, t := range strings.Split(strings.ReplaceAll(list, "`, `", "`\n`"), "\n") {
 		if !testForm.MatchString(t) {
 			return r, fmt.Errorf("%s: %q is neither a test such as `ike.TestX/sub` nor “does not apply: why” nor “deviates: why”", r.section, t)
 		}

@@ -143,8 +143,8 @@ func TestConformanceWire(t *testing.T) {
 	}
 }
 
-// TestConformanceWireRuleFindsFaults breaks each rule once.
-func TestConformanceWireRuleFindsFaults(t *testing.T) {
+// TestWireRuleFindsFaults breaks each rule once.
+func TestWireRuleFindsFaults(t *testing.T) {
 	good := func(change func(b []byte)) []byte {
 		h := message.Header{InitiatorSPI: 1, ResponderSPI: 2, Version: message.Version2, Exchange: message.ExchangeInformational, Flags: message.FlagInitiator}
 		b, err := message.Marshal(&message.Message{Header: h, Payloads: []message.Payload{&message.Encrypted{Body: make([]byte, 40)}}})
