@@ -34,6 +34,7 @@ type Machine struct {
 	hints     hintLimiter
 	addrs     addresses
 	strangers Counters
+	nowhere   []byte // secret of the NAT hashes that match no address; nil: not drawn yet
 
 	authorities authorities
 	ppks        int // peers with a PPK

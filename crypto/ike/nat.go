@@ -21,14 +21,20 @@ func natHash(spiI, spiR message.SPI, at netip.AddrPort) []byte {
 
 // natNotifies tell the peer where we see it, and a source address that matches
 // nothing: it then believes us behind a NAT and encapsulates ESP in UDP, as we want
-// it always.
+// it always. For the same SPIs they are the same, since a request that is repeated
+// with a cookie must else be unchanged (RFC 7296 §2.6).
 func (m *Machine) natNotifies(spiI, spiR message.SPI, remote netip.AddrPort) ([]message.Payload, error) {
-	false20, err := m.random(sha1.Size)
-	if err != nil {
-		return nil, err
+	if m.nowhere == nil {
+		secret, err := m.random(sha1.Size)
+		if err != nil {
+			return nil, err
+		}
+		m.nowhere = secret
 	}
+	b := binary.BigEndian.AppendUint64(bytes.Clone(m.nowhere), uint64(spiI))
+	source := sha1.Sum(binary.BigEndian.AppendUint64(b, uint64(spiR)))
 	return []message.Payload{
-		&message.Notify{Type: message.NotifyNATDetectionSourceIP, Data: false20},
+		&message.Notify{Type: message.NotifyNATDetectionSourceIP, Data: source[:]},
 		&message.Notify{Type: message.NotifyNATDetectionDestinationIP, Data: natHash(spiI, spiR, remote)},
 	}, nil
 }

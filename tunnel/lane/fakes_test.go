@@ -134,6 +134,7 @@ type arrival struct {
 	size int
 	from netip.AddrPort
 	to   netip.Addr
+	tos  uint8
 	err  error
 }
 
@@ -192,7 +193,7 @@ func (f *fakeSocket) Recv(buf []byte, d *udp.Datagrams) error {
 	if a.err != nil {
 		return a.err
 	}
-	*d = udp.Datagrams{Bytes: buf[:copy(buf, a.b)], Size: a.size, From: a.from, To: a.to}
+	*d = udp.Datagrams{Bytes: buf[:copy(buf, a.b)], Size: a.size, From: a.from, To: a.to, TOS: a.tos}
 	return nil
 }
 

@@ -179,6 +179,9 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 			}
 		}
 	}
+	if d.TOS&ecnMask == ecnCE {
+		markCongestion(packet)
+	}
 	if reason := l.deliver(in, packet, next); reason != forward {
 		in.Tunnel.Counters.Drops.Add(reason, 1)
 	}

@@ -55,11 +55,14 @@ func (p *Policy) check(proto uint8, local netip.Addr, localPort uint16, remote n
 	return okLocal, okRemote
 }
 
+// match takes port 0 for one that cannot be seen, as in a later fragment: only a
+// selector of all ports has that (RFC 4301 §4.4.1.1, §7).
 func match(selectors []ike.Selector, proto uint8, addr netip.Addr, port uint16) bool {
 	for i := range selectors {
 		s := &selectors[i]
 		if addr.BitLen() == s.First.BitLen() && s.First.Compare(addr) <= 0 && addr.Compare(s.Last) <= 0 &&
-			(s.Proto == 0 || s.Proto == proto) && s.StartPort <= port && port <= s.EndPort {
+			(s.Proto == 0 || s.Proto == proto) && s.StartPort <= port && port <= s.EndPort &&
+			(port != 0 || s.StartPort == 0 && s.EndPort == 0xffff) {
 			return true
 		}
 	}
