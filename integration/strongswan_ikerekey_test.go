@@ -93,7 +93,7 @@ func TestStrongSwanIKERekeyByTime(t *testing.T) {
 				if here {
 					a.Tunnels[0].Lines = []string{"rekey: {ike_time: 4s}"}
 				} else {
-					b.connection = []string{"rekey_time = 4s", "rand_time = 0s"}
+					b.connection = []string{"rekey_time = 4s", "rand_time = 0s", "over_time = 20s"}
 				}
 			}})
 			first := p.tunnel()

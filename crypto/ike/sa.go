@@ -67,8 +67,8 @@ type sa struct {
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
 	retry, dpd, expire, childless, suspect timer
-	why                                    Reason // of expire
-	lastHint                               time.Time
+	why                                    Reason    // of expire
+	lastHint, asked                        time.Time // asked: what suspect waits for an answer to
 }
 
 // handshake is what only IKE_SA_INIT and IKE_AUTH need.
