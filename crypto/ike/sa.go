@@ -63,12 +63,13 @@ type sa struct {
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time
 	lastHeard                time.Time
+	asked                    time.Time // since when suspect waits for an answer
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
 	retry, dpd, expire, childless, suspect timer
-	why                                    Reason    // of expire
-	lastHint, asked                        time.Time // asked: what suspect waits for an answer to
+	why                                    Reason // of expire
+	lastHint                               time.Time
 }
 
 // handshake is what only IKE_SA_INIT and IKE_AUTH need.
