@@ -1,14 +1,16 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"vpngw/integration/lab"
 	"vpngw/integration/lab/daemon"
 )
 
 // TestStrongSwanCollision has both ends ask at once (RFC 7296 section 2.25): neither hears the other one's request before it has
-// sent its own. In the end both must have the same SAs, one of each kind, and with nothing deleted no packet of iperf3 both ways
+// sent its own, or both answer before they hear an answer. In the end both must have the same SAs, one of each kind, and with nothing deleted no packet of iperf3 both ways
 // may be lost.
 func TestStrongSwanCollision(t *testing.T) {
 	t.Parallel()
@@ -20,56 +22,76 @@ func TestStrongSwanCollision(t *testing.T) {
 	for _, c := range []struct {
 		name             string
 		here, there      string
-		seen             string // by strongSwan
-		newIKE, newChild bool   // must have been made; without, may
+		seen             string // by strongSwan, if it has answered before it is answered
+		newIKE, newChild bool   // is made in any case; without, one of the two
 	}{
-		{"both rekey the child", rekeyChild, rekeyChild, "CHILD_REKEY collision", false, true},
-		{"both rekey the IKE SA", rekeyIKE, rekeyIKE, "IKE_REKEY collision", true, false},
+		{"both rekey the child", rekeyChild, rekeyChild, "CHILD_REKEY collision with CHILD_REKEY", false, true},
+		{"both rekey the IKE SA", rekeyIKE, rekeyIKE, "IKE_REKEY collision with IKE_REKEY", true, false},
 		{"vpngw rekeys the child, strongSwan the IKE SA", rekeyChild, rekeyIKE, "", false, false},
 		{"vpngw rekeys the IKE SA, strongSwan the child", rekeyIKE, rekeyChild, "", false, false},
 		{"vpngw rekeys the child, strongSwan deletes it", rekeyChild, deleteChild, "", false, true},
 		{"vpngw rekeys the IKE SA, strongSwan deletes the child", rekeyIKE, deleteChild, "", false, true},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			p := newSwanPair(t, swanOptions{edit: func(_ *daemon.Config, b *swanConfig) {
-				b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1"}
-			}})
-			first := p.settled()
-			var load *swanLoad
-			if c.there != deleteChild {
-				load = p.startLoad(4)
-			}
-			sent, exchange := p.tunnel().MessagesOut, "CREATE_CHILD_SA"
-			release := p.holdIKE()
-			p.rekeyHere(c.here == rekeyIKE)
-			switch c.there {
-			case rekeyChild:
-				must(t, p.rekeyThere())
-			case rekeyIKE:
-				p.rekeyIKEThere()
-			case deleteChild:
-				exchange = "INFORMATIONAL"
-				p.terminateLater("--child", swanChild)
-			}
-			p.waitMessages(sent + 1)
-			p.waitLogCount("generating "+exchange+" request", 1)
-			release()
-			p.waitLogCount("parsed "+exchange+" response", 1)
-			if load != nil {
-				load.end()
-			}
-			last := p.settled()
-			if c.seen != "" && !strings.Contains(p.b.log(), c.seen) {
-				t.Errorf("strongSwan saw no %s", c.seen)
-			}
-			if err := newIKE(first, last); c.newIKE && err != nil {
-				t.Error(err)
-			}
-			if c.newChild && last.Children[0].SPIIn == first.Children[0].SPIIn {
-				t.Errorf("the child is still %+v", last.Children[0])
-			}
-			p.carries()
-		})
+		for _, answered := range []bool{false, true} {
+			t.Run(c.name+", "+choose(answered, "answers are late", "requests are late"), func(t *testing.T) {
+				t.Parallel()
+				p := newSwanPair(t, swanOptions{edit: func(_ *daemon.Config, b *swanConfig) {
+					b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1"}
+				}})
+				first := p.settled()
+				var load *swanLoad
+				if c.there != deleteChild {
+					load = p.startLoad(3)
+				}
+				sent, exchange := p.tunnel().MessagesOut, "CREATE_CHILD_SA"
+				release := p.holdIKE(answered)
+				p.rekeyHere(c.here == rekeyIKE)
+				switch c.there {
+				case rekeyChild:
+					must(t, p.rekeyThere())
+				case rekeyIKE:
+					p.rekeyIKEThere()
+				case deleteChild:
+					exchange = "INFORMATIONAL"
+					p.terminateLater("--child", swanChild)
+				}
+				p.waitMessages(sent + 1)
+				p.waitLog("generating " + exchange + " request")
+				if answered {
+					p.waitMessages(sent + 2)
+					p.waitLog("generating CREATE_CHILD_SA response")
+				}
+				release()
+				must(t, lab.Poll(t.Context(), settleTimeout, func() error {
+					last := p.tunnel()
+					ike, child := newIKE(first, last), newChild(first, last)
+					switch {
+					case c.newIKE:
+						return ike
+					case c.newChild || ike != nil:
+						return child
+					}
+					return nil
+				}))
+				if load != nil {
+					load.end()
+				}
+				p.settled()
+				if answered && !strings.Contains(p.b.log(), c.seen) {
+					t.Errorf("strongSwan saw no %s", c.seen)
+				}
+				p.carries()
+			})
+		}
 	}
+}
+
+// newChild tells whether vpngw sends on another child.
+func newChild(before, after tunnelSAs) error {
+	for _, c := range after.Children {
+		if c.Sending && c.SPIIn != before.Children[0].SPIIn {
+			return nil
+		}
+	}
+	return fmt.Errorf("the child is still %s", before.Children[0].SPIIn)
 }

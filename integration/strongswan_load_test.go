@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -138,14 +137,18 @@ func needPrograms(t *testing.T, programs ...string) {
 	needLab(t, programs...)
 }
 
-// holdIKE keeps IKE messages from both gateways, not ESP, until the function that it returns is called: so each end can be made
-// to ask before it hears the other one ask.
-func (p *swanPair) holdIKE() (release func()) {
+// holdIKE keeps IKE messages from both gateways, or responses alone, not ESP, until the function that it returns is called: so each
+// end can be made to ask before it hears the other one ask, or before it is answered.
+func (p *swanPair) holdIKE(responses bool) (release func()) {
 	p.t.Helper()
 	needPrograms(p.t, "nft")
+	rule := "udp dport 4500 @th,64,32 0" // the non-ESP marker
+	if responses {
+		rule += " @th,248,8 & 0x20 == 0x20" // the flags in the IKE header behind it
+	}
 	for _, n := range []*lab.Namespace{p.A.Gateway, p.B.Gateway} {
 		_, err := n.Run(p.t.Context(), "nft", "add table inet hold; add chain inet hold in { type filter hook input priority 0; }; "+
-			"add rule inet hold in udp dport 4500 @th,64,32 0 drop")
+			"add rule inet hold in "+rule+" drop")
 		must(p.t, err)
 	}
 	return func() {
@@ -172,17 +175,6 @@ func (p *swanPair) rekeyIKEThere() {
 	p.t.Helper()
 	_, err := p.b.swanctl(p.t.Context(), "--rekey", "--ike", swanConnection)
 	must(p.t, err)
-}
-
-// waitLogCount waits until charon has written a text so many times.
-func (p *swanPair) waitLogCount(text string, n int) {
-	p.t.Helper()
-	must(p.t, lab.Poll(p.t.Context(), upTimeout, func() error {
-		if got := strings.Count(p.b.log(), text); got < n {
-			return fmt.Errorf("strongSwan wrote %q %d times, expected %d", text, got, n)
-		}
-		return nil
-	}))
 }
 
 // prefixes parses several.
