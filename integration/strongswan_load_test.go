@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -137,27 +138,54 @@ func needPrograms(t *testing.T, programs ...string) {
 	needLab(t, programs...)
 }
 
-// holdIKE keeps IKE messages from both gateways, or responses alone, not ESP, until the function that it returns is called: so each
-// end can be made to ask before it hears the other one ask, or before it is answered.
-func (p *swanPair) holdIKE(responses bool) (release func()) {
+// ikeHold keeps IKE messages from both gateways, not ESP: so each end can be made to ask before it hears the other one ask, or
+// before it is answered.
+type ikeHold struct {
+	p     *swanPair
+	table string // of nftables, in both gateways' namespaces
+}
+
+// holdIKE begins to keep all messages, or responses alone.
+func (p *swanPair) holdIKE(responses bool) ikeHold {
 	p.t.Helper()
 	needPrograms(p.t, "nft")
+	h := ikeHold{p, "hold_ike"}
 	rule := "udp dport 4500 @th,64,32 0" // the non-ESP marker
 	if responses {
+		h.table = "hold_responses"
 		rule += " @th,248,8 & 0x20 == 0x20" // the flags in the IKE header behind it
 	}
-	for _, n := range []*lab.Namespace{p.A.Gateway, p.B.Gateway} {
-		_, err := n.Run(p.t.Context(), "nft", "add table inet hold; add chain inet hold in { type filter hook input priority 0; }; "+
-			"add rule inet hold in "+rule+" drop")
-		must(p.t, err)
+	h.nft("add table inet %[1]s; add chain inet %[1]s in { type filter hook input priority 0; }; add rule inet %[1]s in " + rule + " counter drop")
+	return h
+}
+
+func (h ikeHold) nft(commands string) (out []string) {
+	h.p.t.Helper()
+	for _, n := range []*lab.Namespace{h.p.A.Gateway, h.p.B.Gateway} {
+		text, err := n.Run(h.p.t.Context(), "nft", fmt.Sprintf(commands, h.table))
+		must(h.p.t, err)
+		out = append(out, text)
 	}
-	return func() {
-		p.t.Helper()
-		for _, n := range []*lab.Namespace{p.A.Gateway, p.B.Gateway} {
-			_, err := n.Run(p.t.Context(), "nft", "delete table inet hold")
-			must(p.t, err)
+	return out
+}
+
+// wait waits until each end has been kept from hearing something.
+func (h ikeHold) wait() {
+	h.p.t.Helper()
+	must(h.p.t, lab.Poll(h.p.t.Context(), upTimeout, func() error {
+		for _, text := range h.nft("list table inet %s") {
+			if strings.Contains(text, "packets 0 ") {
+				return fmt.Errorf("nothing to hold came:\n%s", text)
+			}
 		}
-	}
+		return nil
+	}))
+}
+
+// release lets everything through that is sent from now on.
+func (h ikeHold) release() {
+	h.p.t.Helper()
+	h.nft("delete table inet %s")
 }
 
 // rekeyHere has vpngw rekey the child SA, or with ike the IKE SA.
