@@ -7,9 +7,9 @@ import (
 	"vpngw/crypto/ike/message"
 )
 
-// mute keeps what a restarted n would tell of itself from the wire, as there are
+// tellNothing keeps what a restarted n would tell of itself from the wire, as there are
 // implementations that never say it: unprotected notifies, and ESP of SAs unknown to it.
-func (w *world) mute(n *node) {
+func (w *world) tellNothing(n *node) {
 	w.filter = func(p *packet) bool {
 		if p.esp != nil {
 			return p.to != n.addr || n.children[p.esp.spi] != nil
@@ -28,7 +28,7 @@ func TestMuteRestart(t *testing.T) {
 	w.run(time.Second)
 	a.traffic = true
 	w.run(time.Second)
-	w.mute(b)
+	w.tellNothing(b)
 	b.kill()
 	b.boot()
 	before := w.delivered["b"]
