@@ -228,7 +228,7 @@ func TestRecordedKeys(t *testing.T) {
 	for file, init := range map[string]int{recordedRekeys: rekeysInit, recordedFragments: fragmentsInit} {
 		r := readRecording(t, file)
 		list := r.open(t)
-		s := suite{AES256GCM, PRFSHA256, P256}
+		s := suite{cipher: AES256GCM, prf: PRFSHA256, group: P256}
 		ni, nr := nonceOf(t, list[init]), nonceOf(t, list[init+1])
 		h := list[init+1].Header
 		first := deriveIKE(s, r.named["ike1-shared"], ni, nr, h.InitiatorSPI, h.ResponderSPI)
