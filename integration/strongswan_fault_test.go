@@ -2,8 +2,8 @@ package integration
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -18,8 +18,8 @@ import (
 // backTimeout is a generous bound on how long a tunnel takes to be back after a peer that was killed.
 const backTimeout = 20 * time.Second
 
-// TestStrongSwanKilled kills one end with SIGKILL and starts it again, with traffic of the other end all the while. Packets must
-// flow again by themselves.
+// TestStrongSwanKilled ends one end with SIGKILL or SIGTERM and starts it again, with traffic of the other end all the while. Packets
+// must flow again by themselves.
 func TestStrongSwanKilled(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -29,6 +29,8 @@ func TestStrongSwanKilled(t *testing.T) {
 		from  func(p *swanPair) lab.Ping // the survivor's traffic
 	}{
 		{"strongSwan, which vpngw initiates to", false, (*swanPair).restartSwan, (*swanPair).pingB},
+		{"strongSwan cleanly, which vpngw initiates to", false, (*swanPair).stopSwan, (*swanPair).pingB},
+		{"vpngw cleanly, which strongSwan initiates to", true, (*swanPair).stopVPNGW, (*swanPair).pingA},
 		{"vpngw, which initiates", false, (*swanPair).restartVPNGW, (*swanPair).pingA},
 		{"vpngw, which strongSwan initiates to", true, (*swanPair).restartVPNGW, (*swanPair).pingA},
 	} {
@@ -37,8 +39,8 @@ func TestStrongSwanKilled(t *testing.T) {
 			p := newSwanPair(t, swanOptions{waits: c.waits, edit: func(a *daemon.Config, b *swanConfig) {
 				a.Tunnels[0].Lines = []string{"dpd: {interval: 1s, timeout: 3s}"}
 				if c.waits {
-					b.connection = []string{"dpd_delay = 1s"}
-					b.child = []string{"dpd_action = restart"}
+					b.connection = []string{"dpd_delay = 1s", "keyingtries = 0"}
+					b.child = []string{"dpd_action = restart", "close_action = start"}
 					b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1", "retransmit_tries = 1"}
 				}
 			}})
@@ -70,9 +72,28 @@ func (p *swanPair) restartSwan() error {
 	return p.b.start(p.t.Context())
 }
 
+// stopSwan ends strongSwan with SIGTERM, upon which it deletes its SAs.
+func (p *swanPair) stopSwan() error {
+	p.b.process.Stop(stopGrace)
+	p.waitDown("DELETE of " + p.B.Outside4.String())
+	p.away(p.pingB())
+	return p.b.start(p.t.Context())
+}
+
 // restartVPNGW does the same with vpngw.
 func (p *swanPair) restartVPNGW() error {
 	p.a.Process.Kill()
+	p.away(p.pingA())
+	err := p.a.Start()
+	waitBound(p.t, p.a)
+	return err
+}
+
+// stopVPNGW ends vpngw with SIGTERM, upon which it deletes its SAs.
+func (p *swanPair) stopVPNGW() error {
+	if code := p.a.Stop(stopGrace); code != 0 {
+		p.t.Errorf("vpngw ended with exit code %d", code)
+	}
 	p.away(p.pingA())
 	err := p.a.Start()
 	waitBound(p.t, p.a)
@@ -86,6 +107,45 @@ func (p *swanPair) away(probe lab.Ping) {
 	}
 }
 
+// TestStrongSwanFindsOut kills one end for good: the other one must find out by itself, within its own time, drop its SAs and say
+// why.
+func TestStrongSwanFindsOut(t *testing.T) {
+	t.Parallel()
+	t.Run("vpngw dead", func(t *testing.T) {
+		t.Parallel()
+		p := newSwanPair(t, swanOptions{edit: func(_ *daemon.Config, b *swanConfig) {
+			b.connection = []string{"dpd_delay = 1s"}
+			b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1", "retransmit_tries = 1"}
+		}})
+		p.settled()
+		p.a.Process.Kill()
+		p.waitNoSAs(upTimeout)
+		if !strings.Contains(p.b.log(), "giving up after 1 retransmits") {
+			t.Error("strongSwan does not say that the peer is dead")
+		}
+		must(t, p.a.Start())
+		must(t, p.a.WaitUp(t.Context(), upTimeout))
+		p.settled()
+		p.carries()
+	})
+	t.Run("strongSwan dead", func(t *testing.T) {
+		t.Parallel()
+		p := newSwanPair(t, swanOptions{waits: true, edit: func(a *daemon.Config, _ *swanConfig) {
+			a.Tunnels[0].Lines = []string{"dpd: {interval: 1s, timeout: 3s}"}
+		}})
+		p.settled()
+		p.b.process.Kill()
+		p.waitDown("no answer of " + p.B.Outside4.String())
+		if s := p.tunnel(); len(s.Children) > 0 {
+			t.Errorf("vpngw still has %+v", s.Children)
+		}
+		must(t, p.b.start(t.Context()))
+		must(t, p.b.initiate(t.Context()))
+		p.settled()
+		p.carries()
+	})
+}
+
 // TestStrongSwanCookie has strongSwan demand a cookie: it does so while there is a half-open SA, which an IKE_SA_INIT request that
 // nobody follows up leaves behind.
 func TestStrongSwanCookie(t *testing.T) {
@@ -93,9 +153,14 @@ func TestStrongSwanCookie(t *testing.T) {
 	p := newSwanPair(t, swanOptions{stopped: true, edit: func(_ *daemon.Config, b *swanConfig) {
 		b.charon = []string{"cookie_threshold = 1", "cookie_threshold_ip = 1"}
 	}})
-	request := p.recordInit()
+	request := recordInit(t, p.A, func() {
+		must(t, p.a.Start())
+		waitRunning(t, p.a)
+		p.waitMessages(1)
+		p.a.Process.Kill()
+	})
 	must(t, p.b.start(t.Context()))
-	p.sendInit(request)
+	sendInit(t, p.A.Gateway, p.A.Outside4, p.B.Outside4, request)
 	p.waitLog("generating IKE_SA_INIT response 0 [ SA KE No")
 	must(t, p.a.Start())
 	must(t, p.a.WaitUp(t.Context(), upTimeout))
@@ -107,43 +172,67 @@ func TestStrongSwanCookie(t *testing.T) {
 	p.carries()
 }
 
+// TestStrongSwanSendsCookie has vpngw demand a cookie of strongSwan: it does so while there are many half-open SAs, here from as
+// many addresses.
+func TestStrongSwanSendsCookie(t *testing.T) {
+	t.Parallel()
+	p := newSwanPair(t, swanOptions{waits: true, stopped: true})
+	must(t, p.b.start(t.Context()))
+	request := recordInit(t, p.B, func() {
+		out, err := p.b.swanctl(t.Context(), "--initiate", "--child", swanChild, "--timeout", "1")
+		if err == nil {
+			t.Errorf("strongSwan reached a vpngw that does not run:\n%s", out)
+		}
+		_, err = p.b.swanctl(t.Context(), "--terminate", "--ike", swanConnection, "--force")
+		must(t, err)
+	})
+	must(t, p.a.Start())
+	waitBound(t, p.a)
+	waitRunning(t, p.a)
+	const strangers = 40
+	for i := range strangers {
+		from := netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + i)})
+		must(t, p.B.Gateway.AddAddress("lo", netip.PrefixFrom(from, 32)))
+		sendInit(t, p.B.Gateway, from, p.A.Outside4, request)
+	}
+	must(t, lab.Poll(t.Context(), upTimeout, func() error {
+		return p.b.initiate(t.Context())
+	}))
+	must(t, p.a.WaitUp(t.Context(), upTimeout))
+	p.waitLog("parsed IKE_SA_INIT response 0 [ N(COOKIE) ]")
+	p.waitLog("generating IKE_SA_INIT request 0 [ N(COOKIE) SA KE No")
+	p.carries()
+}
+
 // initiatorSPI is where an IKE message over port 4500 begins, behind the non-ESP marker.
 const initiatorSPI = 4
 
-// recordInit runs vpngw against nobody for a moment and returns the payload of its first datagram, an IKE_SA_INIT request.
-func (p *swanPair) recordInit() (request []byte) {
-	p.t.Helper()
-	capture, err := p.A.Gateway.Capture(lab.WAN)
-	must(p.t, err)
-	must(p.t, p.a.Start())
-	waitRunning(p.t, p.a)
-	must(p.t, lab.Poll(p.t.Context(), upTimeout, func() error {
-		if p.tunnel().MessagesOut == 0 {
-			return errors.New("vpngw sent no IKE message")
-		}
-		return nil
-	}))
-	p.a.Process.Kill()
-	must(p.t, capture.Frames(func(frame []byte) {
+// recordInit returns the payload of the first IKE datagram that a site's gateway sends meanwhile, an IKE_SA_INIT request.
+func recordInit(t *testing.T, from lab.Site, meanwhile func()) (request []byte) {
+	t.Helper()
+	capture, err := from.Gateway.Capture(lab.WAN)
+	must(t, err)
+	meanwhile()
+	must(t, capture.Frames(func(frame []byte) {
 		const payload = 14 + 20 + 8
-		source := p.A.Outside4.As4()
+		source := from.Outside4.As4()
 		if request == nil && len(frame) > payload+32 && frame[23] == unix.IPPROTO_UDP && [4]byte(frame[26:30]) == source &&
 			binary.BigEndian.Uint32(frame[payload:]) == 0 {
 			request = slices.Clone(frame[payload:])
 		}
 	}))
 	if request == nil {
-		p.t.Fatal("vpngw sent no IKE message")
+		t.Fatalf("%s sent no IKE message", from.Gateway.Role)
 	}
 	return request
 }
 
 // sendInit sends a recorded request with another initiator SPI, from another port.
-func (p *swanPair) sendInit(request []byte) {
-	p.t.Helper()
+func sendInit(t *testing.T, n *lab.Namespace, from, to netip.Addr, request []byte) {
+	t.Helper()
 	request[initiatorSPI]++
-	must(p.t, p.A.Gateway.Do(func() error {
-		c, err := net.Dial("udp", net.JoinHostPort(p.B.Outside4.String(), "4500"))
+	must(t, n.Do(func() error {
+		c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 4500)))
 		if err != nil {
 			return err
 		}

@@ -103,6 +103,9 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 		ke = keRequired
 	}
 	c, in, out, answer, refused := s.buildChild(ps, bytes.Clone(nonce.Data), nr, ke)
+	if refused == nil && old == nil {
+		refused = s.refuseSecond(c)
+	}
 	if refused != nil {
 		return refused
 	}

@@ -11,7 +11,8 @@ import (
 
 // Times of the recovery from a peer that lost its state.
 const (
-	suspectTime = 600 * time.Millisecond // without an answer, until a new SA is tried beside the old one
+	suspectTime = 600 * time.Millisecond // after a hint without an answer, until a new SA is tried beside the old one
+	doubtTime   = 2 * time.Second        // the same after a silence without a hint, at most: long beside any round trip
 	hintPause   = 5 * time.Second        // between two hints that are believed so far
 	youngTime   = complainGap * 9 / 10   // an SA this new is hinted at only by messages that crossed; the next hint counts
 	complainGap = time.Second            // in which one address gets one hint
@@ -127,7 +128,7 @@ func (s *sa) hint(from netip.AddrPort) {
 // probe asks the peer at once whether it lives and has this SA.
 func (s *sa) probe() {
 	m := s.m
-	s.lastHint = m.now
+	s.lastHint, s.asked = m.now, m.now
 	m.timers.set(&s.suspect, m.now.Add(suspectTime))
 	if s.req != nil {
 		s.req.urgent = urgentTries
@@ -150,10 +151,21 @@ func (p *peer) probe(local netip.AddrPort) {
 	s.probe()
 }
 
+// doubt gives a peer that DPD asks some time to answer. A restarted one may drop ESP and
+// requests of SAs that it does not know without a word, and would stay unreachable for
+// the whole of DPD.Timeout.
+func (s *sa) doubt() {
+	if s.state != saEstablished || s.suspect.isSet() {
+		return
+	}
+	s.asked = s.m.now
+	s.m.timers.set(&s.suspect, s.m.now.Add(min(doubtTime, s.peer.DPD.Timeout/2)))
+}
+
 // suspectDue starts a new SA beside one that did not answer. The old one stays until
 // the new one has authenticated, or its own silence ends it.
 func (s *sa) suspectDue() {
-	if s.state == saEstablished && s.lastHeard.Before(s.lastHint) {
+	if s.state == saEstablished && s.lastHeard.Before(s.asked) {
 		s.peer.start(s.remote, s.local)
 	}
 }

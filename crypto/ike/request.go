@@ -207,6 +207,7 @@ func (s *sa) dpdDue() {
 	if s.state == saEstablished && s.req == nil {
 		s.enqueue(task{kind: taskProbe})
 	}
+	s.doubt()
 }
 
 // beginDelete tells the peer that the SA ends. Children stay in for what is under way.

@@ -71,6 +71,7 @@ type sa struct {
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time
 	lastHeard                time.Time
+	asked                    time.Time // since when suspect waits for an answer
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
