@@ -149,6 +149,7 @@ func (a *Auth) secretName() string {
 // establish makes an authenticated SA the peer's.
 func (s *sa) establish() {
 	p := s.peer
+	s.winRace()
 	s.state = saEstablished
 	s.established, s.lastHeard, s.establishedAt = s.m.now, s.m.now, s.m.tick()
 	s.hs = nil

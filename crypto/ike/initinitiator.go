@@ -227,7 +227,6 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	s.hs.initR = bytes.Clone(d.Bytes)
 	s.hs.identity = knowsIdentity(ps)
 	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
-	s.hs.private = nil
 	if d.Local.IsValid() {
 		s.local = d.Local
 	}

@@ -80,6 +80,7 @@ type handshake struct {
 	group   Group
 	tried   []Group
 	private *ecdh.PrivateKey
+	race    *candidates // initiator: from the first IKE_SA_INIT response on
 	cookie  []byte
 	cookies int
 	initI   []byte // the IKE_SA_INIT messages as they went over the wire
@@ -195,6 +196,9 @@ func (s *sa) close() {
 		return
 	}
 	s.state = saClosed
+	if s.hs != nil {
+		s.closeRace()
+	}
 	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.stale} {
 		s.m.timers.stop(t)
 	}
