@@ -153,11 +153,7 @@ func (s *sa) header(x message.ExchangeType, response bool, id uint32) message.He
 // seal builds a protected message, in fragments where it is too long for one packet.
 func (s *sa) seal(x message.ExchangeType, response bool, id uint32, ps []message.Payload) ([][]byte, error) {
 	h := s.header(x, response, id)
-	limit := message.MaxLength
-	if s.fragments {
-		limit = s.m.cfg.messageLimit(s.remote.Addr())
-	}
-	msgs, err := message.BuildFragments(h, ps, limit, overhead, s.out.seal)
+	msgs, err := s.build(h, ps)
 	if err == nil {
 		s.m.traceMessage("sealed", s.remote, h, ps)
 	}
