@@ -144,6 +144,7 @@ func (s *sa) checkAuth(p *peer, id *message.Identification, auth *message.AUTH, 
 // establish makes an authenticated SA the peer's.
 func (s *sa) establish() {
 	p := s.peer
+	s.winRace()
 	s.state = saEstablished
 	s.established, s.lastHeard, s.establishedAt = s.m.now, s.m.now, s.m.tick()
 	s.hs = nil

@@ -40,7 +40,10 @@ func (m *Machine) datagram(d Datagram) {
 		own, other = other, own
 	}
 	s := m.sas[own]
-	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && s.otherSPI() != other {
+	if s != nil {
+		s = s.candidate(other)
+	}
+	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && !s.racing(h) && s.otherSPI() != other {
 		m.rejectf(&m.strangers, RejectUnknownSPI, d.Remote, "no IKE SA %v", own)
 		if !h.Flags.Response() && (h.NextPayload == message.PayloadSK || h.NextPayload == message.PayloadSKF) {
 			m.complain(d, h, message.ExchangeInformational, message.NotifyInvalidIKESPI)
@@ -72,6 +75,10 @@ func (s *sa) message(d Datagram, h message.Header) {
 			return
 		}
 		s.initResponse(d, msg)
+		return
+	}
+	if s.racing(h) {
+		s.anotherInit(d, msg)
 		return
 	}
 	if len(msg.Payloads) != 1 || !isSealed(msg.Payloads[0]) {

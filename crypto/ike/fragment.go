@@ -38,6 +38,20 @@ func (c *Config) messageLimit(to netip.Addr) int {
 	return packet - aroundIPv6
 }
 
+// build seals a message, in no more fragments than a peer like us takes.
+func (s *sa) build(h message.Header, ps []message.Payload) ([][]byte, error) {
+	if !s.fragments {
+		b, err := message.BuildEncrypted(h, ps, overhead, s.out.seal)
+		return [][]byte{b}, err
+	}
+	limit := s.m.cfg.messageLimit(s.remote.Addr())
+	msgs, err := message.BuildFragments(h, ps, limit, overhead, s.out.seal)
+	if err == nil && len(msgs) > maxFragments {
+		err = fmt.Errorf("%v in %d fragments of %d bytes, more than %d: make gateway.ike_packet greater", h.Exchange, len(msgs), limit, maxFragments)
+	}
+	return msgs, err
+}
+
 // reassembly is the fragments of one message that are there already, each of them
 // authenticated (RFC 7383 §2.6). The zero value holds none.
 type reassembly struct {

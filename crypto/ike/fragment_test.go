@@ -545,3 +545,29 @@ func TestUnknownSPIInFragments(t *testing.T) {
 		t.Errorf("answers: %v", out)
 	}
 }
+
+// TestTooLongToSend makes messages that no fragments carry, and one that may not be
+// fragmented: it goes out whole or not at all.
+func TestTooLongToSend(t *testing.T) {
+	for _, tt := range []struct {
+		fragments   bool
+		vendorBytes int
+		want        int // datagrams; 0: an error
+	}{
+		{true, 60 * (544 - 65), 60},
+		{true, 65 * (544 - 65), 0},
+		{false, 65000, 1},
+		{false, 65500, 0},
+	} {
+		w := newWorld(t, 1)
+		a, _ := small(w)
+		a.connect()
+		w.run(time.Second)
+		s := only(a)
+		s.fragments = tt.fragments
+		msgs, err := s.seal(message.ExchangeInformational, false, 9, []message.Payload{&message.VendorID{Data: make([]byte, tt.vendorBytes-4)}})
+		if (err != nil) != (tt.want == 0) || err == nil && len(msgs) != tt.want {
+			t.Errorf("%+v: %d datagrams, %v", tt, len(msgs), err)
+		}
+	}
+}

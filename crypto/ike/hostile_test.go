@@ -308,7 +308,7 @@ func TestNoSecretsOutside(t *testing.T) {
 func TestRandomFails(t *testing.T) {
 	for at := 1; at < 14; at++ {
 		w := newWorld(t, 1)
-		a, b := pair(w, nil)
+		a, b := pair(w, hybrid)
 		for _, n := range []*node{a, b} {
 			n.m.cfg.Rand = &failing{Reader: n.m.cfg.Rand, at: at}
 		}

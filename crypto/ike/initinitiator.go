@@ -219,7 +219,6 @@ func (s *sa) acceptInit(d Datagram, msg *message.Message) error {
 	s.hs.initR = bytes.Clone(d.Bytes)
 	s.hs.hashes, s.hs.usePPK = announced(ps), offersPPK(ps)
 	s.fragments = message.FindNotify(ps, message.NotifyFragmentationSupported) != nil
-	s.hs.private = nil
 	if d.Local.IsValid() {
 		s.local = d.Local
 	}

@@ -15,6 +15,9 @@ import (
 
 // begin makes the first protected request of a handshake.
 func (s *sa) begin() error {
+	if s.hs.race == nil {
+		s.hs.race = &candidates{list: []*sa{s}}
+	}
 	s.nextID = 1
 	if s.suite.mlkem {
 		return s.sendIntermediate()

@@ -368,3 +368,77 @@ func TestIntermediateContents(t *testing.T) {
 		}
 	}
 }
+
+// TestMLKEMDowngrade takes the proposal with ML-KEM, or the notify, out of the request on
+// its way: the handshake begins without it, and AUTH shows the change.
+func TestMLKEMDowngrade(t *testing.T) {
+	for name, change := range map[string]func(m *message.Message){
+		"proposal": func(m *message.Message) {
+			sa := m.Payloads[0].(*message.SA)
+			sa.Proposals = sa.Proposals[1:]
+		},
+		"notify": func(m *message.Message) {
+			m.Payloads = slices.DeleteFunc(m.Payloads, func(p message.Payload) bool {
+				n, ok := p.(*message.Notify)
+				return ok && n.Type == message.NotifyIntermediateExchangeSupported
+			})
+		},
+	} {
+		w := newWorld(t, 1)
+		a, b := pair(w, hybrid)
+		w.filter = func(p *packet) bool {
+			if message.ExchangeType(p.ike[18]) != message.ExchangeIKESAInit || p.from != a.addr {
+				return true
+			}
+			m, err := message.Parse(p.ike)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(m)
+			if p.ike, err = message.Marshal(m); err != nil {
+				t.Fatal(err)
+			}
+			return true
+		}
+		a.connect()
+		w.run(time.Second)
+		if len(a.children)+len(b.children) != 0 || b.m.strangers.Rejected[RejectAuth] != 1 {
+			t.Errorf("%s: %d children, %v", name, len(b.children), b.m.strangers.Rejected)
+		}
+	}
+}
+
+// TestMLKEMAnswers gives the initiator IKE_SA_INIT responses that choose what it did not
+// offer: none of them makes it go on.
+func TestMLKEMAnswers(t *testing.T) {
+	for name, change := range map[string]func(p *message.Proposal, m *message.Message){
+		"ML-KEM in the proposal without":  func(p *message.Proposal, _ *message.Message) { p.Number = 2 },
+		"no ML-KEM in the proposal with":  func(p *message.Proposal, _ *message.Message) { p.Transforms = p.Transforms[:3] },
+		"NONE":                            func(p *message.Proposal, _ *message.Message) { p.Transforms[3].ID = message.KENone },
+		"ML-KEM-1024":                     func(p *message.Proposal, _ *message.Message) { p.Transforms[3].ID = message.KEMLKEM1024 },
+		"a second exchange":               func(p *message.Proposal, _ *message.Message) { p.Transforms[3].Type = message.TransformADDKE2 },
+		"a proposal that is not there":    func(p *message.Proposal, _ *message.Message) { p.Number = 3 },
+		"no INTERMEDIATE_EXCHANGE notify": func(_ *message.Proposal, m *message.Message) { m.Payloads = m.Payloads[:3] },
+	} {
+		st := holdHybrid(t, message.ExchangeIKESAInit, true)
+		m, err := message.Parse(st.held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &m.Payloads[0].(*message.SA).Proposals[0]
+		if len(p.Transforms) != 4 || p.Transforms[3].Type != message.TransformADDKE1 || p.Transforms[3].ID != message.KEMLKEM768 {
+			t.Fatalf("the responder chose %v", p.Transforms)
+		}
+		change(p, m)
+		raw, err := message.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.a.receive(st.b, raw)
+		if s := only(st.a); s.state != saInit || st.a.m.peers[1].counters.Rejected[RejectSyntax] != 1 {
+			t.Errorf("%s: the initiator is in %v", name, s.state)
+		}
+		st.a.receive(st.b, st.held)
+		st.w.until(2*time.Second, name+", then the true response", func() bool { return st.a.ready() && st.b.ready() })
+	}
+}

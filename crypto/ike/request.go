@@ -197,6 +197,10 @@ func (s *sa) retryDue() {
 func (s *sa) failAttempt(why Reason) {
 	p := s.peer
 	p.log.Debug("attempt failed", "remote", s.remote, "reason", why)
+	if s.leaveRace() {
+		s.close()
+		return
+	}
 	s.close()
 	p.settle(why)
 }

@@ -93,6 +93,7 @@ type handshake struct {
 	group   Group
 	tried   []Group
 	private *ecdh.PrivateKey
+	race    *candidates // initiator: from the first IKE_SA_INIT response on
 	cookie  []byte
 	cookies int
 	initI   []byte // the IKE_SA_INIT messages as they went over the wire
@@ -169,11 +170,7 @@ func (s *sa) header(x message.ExchangeType, response bool, id uint32) message.He
 // seal builds a protected message, in fragments where it is too long for one packet.
 func (s *sa) seal(x message.ExchangeType, response bool, id uint32, ps []message.Payload) ([][]byte, error) {
 	h := s.header(x, response, id)
-	limit := message.MaxLength
-	if s.fragments {
-		limit = s.m.cfg.messageLimit(s.remote.Addr())
-	}
-	msgs, err := message.BuildFragments(h, ps, limit, overhead, s.out.seal)
+	msgs, err := s.build(h, ps)
 	if err == nil {
 		s.m.traceMessage("sealed", s.remote, h, ps)
 	}
@@ -212,6 +209,9 @@ func (s *sa) close() {
 		return
 	}
 	s.state = saClosed
+	if s.hs != nil {
+		s.closeRace()
+	}
 	s.stopTimers()
 	s.closeRival()
 	if s.m.sas[s.spi()] == s {
