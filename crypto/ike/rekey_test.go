@@ -6,8 +6,12 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
+
+	"vpngw/crypto/ike/message"
 )
 
 func (n *node) rekeyIKE() {
@@ -238,5 +242,78 @@ func TestRekeySchedule(t *testing.T) {
 	k := rekeyIKE(PRFSHA256, d, suite{AES256GCM, PRFSHA512, X25519}, secret, ni, nr, 5, 6)
 	if got := bytes.Join([][]byte{k.d, k.ei, k.er, k.pi, k.pr}, nil); !bytes.Equal(got, all[:3*64+2*36]) {
 		t.Errorf("keys are %x", got)
+	}
+}
+
+// TestRekeyRefusals asks for a new IKE SA as no good peer would.
+func TestRekeyRefusals(t *testing.T) {
+	good := func() (p message.Proposal, nonce *message.Nonce, ke *message.KE) {
+		p = (&Peer{}).preferences().ikeProposal()
+		p.SPI = message.IKESPI(9)
+		return p, &message.Nonce{Data: make([]byte, nonceLen)}, &message.KE{Group: X25519.id(), Data: bytes.Repeat([]byte{9}, 32)}
+	}
+	for name, tt := range map[string]struct {
+		change func(p *message.Proposal, ke *message.KE)
+		want   message.NotifyType
+	}{
+		"no SPI":           {func(p *message.Proposal, _ *message.KE) { p.SPI = nil }, message.NotifyNoProposalChosen},
+		"SPI of zero":      {func(p *message.Proposal, _ *message.KE) { p.SPI = message.IKESPI(0) }, message.NotifyNoProposalChosen},
+		"no cipher":        {func(p *message.Proposal, _ *message.KE) { p.Transforms = p.Transforms[3:] }, message.NotifyNoProposalChosen},
+		"another group":    {func(_ *message.Proposal, ke *message.KE) { ke.Group = P384.id() }, message.NotifyInvalidKEPayload},
+		"a bad point":      {func(_ *message.Proposal, ke *message.KE) { ke.Data = make([]byte, 32) }, message.NotifyInvalidSyntax},
+		"a short point":    {func(_ *message.Proposal, ke *message.KE) { ke.Data = ke.Data[1:] }, message.NotifyInvalidSyntax},
+		"all as it should": {func(*message.Proposal, *message.KE) {}, 0},
+	} {
+		w := newWorld(t, 1)
+		a, b := pair(w, nil)
+		a.connect()
+		w.run(time.Second)
+		p, nonce, ke := good()
+		tt.change(&p, ke)
+		first, plain, err := message.MarshalPayloads([]message.Payload{&message.SA{Proposals: []message.Proposal{p}}, nonce, ke})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := only(a).header(message.ExchangeCreateChildSA, false, only(a).nextID)
+		var answer []byte
+		w.filter = func(p *packet) bool { answer = p.ike; return false }
+		b.step(Datagram{Local: b.addr, Remote: a.addr, Bytes: sealAs(t, a, h, first, plain)})
+		if answer == nil {
+			t.Errorf("%s: no answer", name)
+			continue
+		}
+		_, ps := opened(t, a, answer)
+		if n := message.FindNotify(ps, tt.want); (n == nil) != (tt.want == 0) || (len(b.m.sas) == 1) != (tt.want != 0) {
+			t.Errorf("%s: answered %s, %d SAs", name, outline(ps), len(b.m.sas))
+		}
+	}
+}
+
+// TestRemoveDuringRekey takes the tunnel away from one end at every moment of a rekey of
+// the IKE SA by that end, by the other one and by both: no SA may be left anywhere.
+func TestRemoveDuringRekey(t *testing.T) {
+	for _, who := range []string{"a", "b", "ab"} {
+		for ms := range 60 {
+			for _, ev := range []Event{RemovePeer{1}, Shutdown{}} {
+				w := newWorld(t, uint64(ms+1))
+				w.delayMin, w.delayMax = 10*time.Millisecond, 10*time.Millisecond
+				a, b := pair(w, func(_, b *Peer) { b.Remote = netip.AddrPort{} })
+				a.connect()
+				w.run(5 * time.Second)
+				if strings.Contains(who, "a") {
+					a.rekeyIKE()
+				}
+				if strings.Contains(who, "b") {
+					b.rekeyIKE()
+				}
+				w.run(time.Duration(ms) * time.Millisecond)
+				a.step(ev)
+				w.run(45 * time.Second)
+				if len(a.children)+len(b.children)+len(a.m.sas)+len(b.m.sas) != 0 || len(b.downs) != 1 || b.up[7] {
+					w.failf("%T %d ms into a rekey by %s: %d and %d SAs, %d children, down %v", ev, ms, who,
+						len(a.m.sas), len(b.m.sas), len(b.children), b.downs)
+				}
+			}
+		}
 	}
 }
