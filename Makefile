@@ -5,13 +5,14 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH       ?=
 FUZZTIME    ?= 1m
+SEEDS       ?= 100000
 
 # What the tests run beside Go: a C compiler for the race detector, namespaces, traffic, second readers, a peer.
 TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark \
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench fuzz seeds check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +41,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+seeds: ## SEEDS random lives of two gateways in the simulation; one that fails is printed and run again by -ike.seed=N
+	$(GO) test -count=1 -timeout 0 -run '^TestSeeds$$' ./crypto/ike -ike.seeds=$(SEEDS)
 
 schema: ## configs/schema.json from the table of keys
 	$(GO) generate ./configs

@@ -27,6 +27,7 @@ type child struct {
 
 	replacedBy *child // the child that rekeyed it, installed but perhaps not in use yet
 	collision  *child // made by the peer's rekey while ours of the same child was under way
+	refusals   int    // TEMPORARY_FAILUREs to our rekey of it
 	rekeying   bool   // our rekey is due or under way
 	deleting   bool   // our DELETE is due or under way
 	leaving    bool   // deleted; its inbound half lingers
@@ -60,7 +61,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 	c.sa, c.created, c.order = s, s.m.now, s.m.tick()
 	c.timer.fire, c.hard.fire = c.timeout, c.tooOld
 	s.m.timers.set(&c.hard, s.m.now.Add(part(p.ChildLifetime, hardPart)))
-	s.hadChild = true
+	s.hadChild, s.refusals = true, 0
 	s.m.timers.stop(&s.childless)
 	p.children = append(p.children, c)
 	s.m.outbound[c.out] = append(s.m.outbound[c.out], c)
@@ -226,8 +227,10 @@ func (c *child) hardLimit() {
 	case s.req != nil && s.req.kind == taskRekeyChild && s.req.child == c:
 	default:
 		c.rekeying = false
-		s.dropTasks(c)
-		c.delete()
+		if !c.deleting { // its DELETE may wait already
+			s.dropTasks(c)
+			c.delete()
+		}
 		if s.m.now.Sub(c.created) >= hastyLimit {
 			s.enqueue(task{kind: taskNewChild})
 		}

@@ -182,11 +182,10 @@ const refusedRekey = 60 * time.Second
 
 // tryLater repeats what the peer was too busy for.
 func (s *sa) tryLater(old *child) {
-	at := s.m.now.Add(s.m.jitter(busyWait, 0.5))
 	switch {
 	case old != nil && old.live() && old.replacedBy == nil:
-		s.m.timers.set(&old.timer, at)
+		s.m.timers.set(&old.timer, s.m.now.Add(s.m.busyPause(&old.refusals)))
 	case !s.hasChild():
-		s.m.timers.set(&s.childless, at)
+		s.m.timers.set(&s.childless, s.m.now.Add(s.m.busyPause(&s.refusals)))
 	}
 }

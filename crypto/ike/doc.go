@@ -18,4 +18,26 @@
 // InstallChild always precedes UseOutbound of the same child, and UseOutbound is
 // given only when the peer is known to have the inbound half installed. A rekeyed
 // child's inbound half stays until RemoveChild, five seconds after its DELETE.
+//
+// # New keys
+//
+// Children and IKE SAs are rekeyed at their lifetimes, and when SoftLimit or Rekey asks
+// for it. A new IKE SA takes over the children of the old one as they are: ESP does not
+// notice, and all that the tunnel sees of it is a new Up. Keys that no rekey replaced end
+// at 5/4 of their lifetime; a new handshake then follows, for an IKE SA shortly before.
+//
+// Both ends may rekey, make and close at the same time. What then goes on is decided by
+// nonces (RFC 7296 §2.8.1, §2.8.2), and what cannot be done beside one another is refused
+// by TEMPORARY_FAILURE (§2.25) and tried again. A window of one keeps these cases few:
+//
+//	peer asks for    while ours is             answer
+//	rekey of child   rekey of that child       a child; nonces decide (settleRekey)
+//	rekey of child   DELETE of that child      TEMPORARY_FAILURE
+//	rekey of child   rekey of the IKE SA       TEMPORARY_FAILURE
+//	new child        rekey of the IKE SA       TEMPORARY_FAILURE
+//	DELETE of child  anything                  done; ours then fails or is forgotten
+//	rekey of IKE SA  rekey of the IKE SA       an SA; nonces decide (settleIKE)
+//	rekey of IKE SA  anything about a child    TEMPORARY_FAILURE
+//	rekey of IKE SA  DELETE of the IKE SA      TEMPORARY_FAILURE
+//	DELETE of IKE SA rekey of the IKE SA       done; the peer's rekey, if any, has won
 package ike

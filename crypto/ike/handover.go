@@ -43,7 +43,7 @@ func (s *sa) successor(initiator bool, chosen suite, spiI, spiR message.SPI, sec
 func (p *peer) forgetOld() {
 	var old []*sa
 	for _, s := range p.sas {
-		if s.state == saReplaced || s.state == saDeleting || s.state == saFading {
+		if s.state != saEstablished {
 			old = append(old, s)
 		}
 	}

@@ -62,7 +62,11 @@ func only(n *node) *sa {
 
 // sealAs makes a protected message of n with any plaintext.
 func sealAs(t testing.TB, n *node, h message.Header, first message.PayloadType, plain []byte) []byte {
-	_, out, err := only(n).protect()
+	return sealOn(t, only(n), h, first, plain)
+}
+
+func sealOn(t testing.TB, s *sa, h message.Header, first message.PayloadType, plain []byte) []byte {
+	_, out, err := s.protect()
 	if err != nil {
 		t.Fatal(err)
 	}

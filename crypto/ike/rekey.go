@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"vpngw/crypto/ike/message"
 )
@@ -52,8 +53,16 @@ func (s *sa) askRekey(t task) {
 // rekeyLater repeats a rekey that could not be had now.
 func (s *sa) rekeyLater() {
 	if s.state == saEstablished {
-		s.m.timers.set(&s.soft, s.m.now.Add(s.m.jitter(busyWait, 0.5)))
+		s.m.timers.set(&s.soft, s.m.now.Add(s.m.busyPause(&s.refusals)))
 	}
+}
+
+// busyPause is the time after one more TEMPORARY_FAILURE: random, so that two ends that
+// are in each other's way do not meet again, and longer each time.
+func (m *Machine) busyPause(refusals *int) time.Duration {
+	wait := busyWait << min(*refusals, 5)
+	*refusals++
+	return m.jitter(wait, 0.5)
 }
 
 // rekeyResponse takes the answer to askRekey.

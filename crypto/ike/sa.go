@@ -75,6 +75,7 @@ type sa struct {
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 
+	refusals int    // TEMPORARY_FAILUREs in a row to our rekey of it, or to a new child
 	rekeying bool   // our rekey of it is due or under way
 	rival    *sa    // made by the peer's rekey of it while ours is under way
 	rivalOf  *sa    // the SA of which it is the rival

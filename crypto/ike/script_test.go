@@ -27,6 +27,7 @@ type script struct {
 	esp     map[string]int // packets sent to each
 	errors  map[string]int // "b NO_PROPOSAL_CHOSEN" → how often it was sealed
 	names   []string       // of the messages sent, retransmissions left out
+	early   int            // seen when the collision has long been settled
 	touch   int            // the message to be touched, counted by seen
 	how     string         // "lost", "late" or "doubled"
 	started bool
@@ -256,6 +257,7 @@ func (s *script) finish() {
 		}
 		s.run(time.Second)
 	}
+	s.early = s.seen
 	s.a.traffic, s.b.traffic = false, false
 	s.run(60 * time.Second)
 	s.quiet()

@@ -75,6 +75,12 @@ func chaos(t testing.TB, seed uint64, mute bool) *world {
 		if r.IntN(3) == 0 {
 			manySelectors(a, b)
 		}
+		if r.IntN(4) == 0 {
+			for _, p := range []*Peer{a, b} {
+				p.ChildLifetime = time.Duration(3+r.IntN(30)) * time.Second
+				p.IKELifetime = time.Duration(3+r.IntN(30)) * time.Second
+			}
+		}
 	})
 	for _, n := range w.nodes {
 		n.packet = []int{0, 576, 900, 1500}[r.IntN(4)]
@@ -93,6 +99,10 @@ func chaos(t testing.TB, seed uint64, mute bool) *world {
 	}
 	w.loss, w.dup = 0, 0
 	w.espEvery = 400 * time.Millisecond
+	for _, n := range w.nodes {
+		p := n.m.peers[n.peers[0].ID]
+		p.ChildLifetime, p.IKELifetime = time.Hour, time.Hour
+	}
 	w.run(90 * time.Second)
 	w.quiet()
 	w.strict = true

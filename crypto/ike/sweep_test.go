@@ -12,7 +12,7 @@ func TestCollisionSweep(t *testing.T) {
 			plain := newScript(t, 1, c.change)
 			plain.touch = touchNone
 			c.play(plain)
-			for k := range min(plain.seen, 16) {
+			for k := range plain.early {
 				for _, how := range []string{"lost", "late", "doubled"} {
 					s := newScript(t, uint64(1+k%2), c.change)
 					s.touch, s.how = k, how
