@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"io"
-	"math/big"
 
 	"vpngw/crypto/ike/message"
 )
@@ -50,6 +49,14 @@ func ecdsaStranger(auth *message.AUTH) crypto.PublicKey {
 			curve = elliptic.P384()
 		}
 	}
-	p := curve.Params()
-	return &ecdsa.PublicKey{Curve: curve, X: new(big.Int).Set(p.Gx), Y: new(big.Int).Set(p.Gy)}
+	// The base point is as good a key as any.
+	p, n := curve.Params(), (curve.Params().BitSize+7)/8
+	point := append([]byte{pointPrefix}, make([]byte, 2*n)...)
+	p.Gx.FillBytes(point[1 : 1+n])
+	p.Gy.FillBytes(point[1+n:])
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil
+	}
+	return key
 }
