@@ -56,8 +56,8 @@ func New(c Config) *Machine {
 }
 
 // Step takes an event at the time now and returns what is to be done. The slice is
-// valid until the next Step. Only differences between the times given are used, and a
-// time before the last one counts as the last one.
+// valid until the next Step. Of the times given only differences are used, but for the
+// validity of certificates; a time before the last one counts as the last one.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
 	clear(m.actions)
 	m.actions = m.actions[:0]
