@@ -97,8 +97,8 @@ func newAuthPair(t *testing.T, c swanAuth) *swanPair {
 			files["pubkey/"+swanLocalKey], files["pubkey/"+swanRemoteKey] = publicPEM(t, keyB), publicPEM(t, keyA)
 			return
 		}
-		rootKey, _ := signerPEM(t, c.kind)
-		subKey, _ := signerPEM(t, c.kind)
+		rootKey, _ := signerPEM(t, kindA)
+		subKey, _ := signerPEM(t, kindA)
 		root := testpki.Root(t, "root", rootKey)
 		sub := root.Sub(t, "sub", subKey)
 		a.Gateway = []string{"certificate_file: " + authFile(t, dir, "gw-a.pem", testpki.PEM(sub.Issue(t, commonName(c.idA), keyA.Public(), nil)...))}
@@ -203,7 +203,7 @@ func TestStrongSwanAuthentication(t *testing.T) {
 		"distinguished names":      {kind: "ecdsa-p256", certs: true, idA: "C=CH, O=Example, CN=gw-a", idB: "C=CH, O=Example, CN=gw-b"},
 		"addresses in them":        {kind: "ed25519", certs: true, idA: "192.0.2.77", idB: "2001:db8::77"},
 		"e-mail":                   {kind: "ed25519", certs: true, idA: "gw@a.example", idB: "gw@b.example"},
-		"distinguished names, PSK": {psk: true, idA: "C=CH, O=Example, CN=gw-a", idB: "C=CH, O=Exämple, CN=gw-b"},
+		"distinguished names, PSK": {psk: true, idA: "C=CH, O=Example, CN=gw-a", idB: "C=CH, O=Example, OU=x, CN=gw-b"},
 		"key ids":                  {psk: true, idA: "keyid:gw-a", idB: "keyid:gw-b"},
 		"PPK":                      {psk: true, ppkA: "required", ppkB: "required"},
 		"PPK and certificates":     {kind: "ed25519", certs: true, ppkA: "required", ppkB: "required"},

@@ -125,12 +125,12 @@ func (id Identity) IsZero() bool { return id == Identity{} }
 // Key is the same for identities that are Equal, and for no others: it serves as a key
 // of maps, never as an identity to be sent.
 func (id Identity) Key() Identity {
-	if id.Type != DN || len(id.Data) > maxDN {
+	if id.Type != DN {
 		return id
 	}
 	n, err := decodeDN([]byte(id.Data))
 	if err != nil {
-		return id
+		return Identity{DN, "unread " + id.Data} // which no name's key begins with
 	}
 	return Identity{DN, n.key()}
 }

@@ -127,7 +127,7 @@ func (s *sa) checkAuth(p *peer, id *message.Identification, auth *message.AUTH, 
 
 	octets := s.signedOctets(init, nonce, skP, id.Body())
 	got := identityOf(id)
-	err := p.Auth.verify(s.suite.prf, &claim{p.RemoteID, auth, ps, s.m.now}, octets)
+	err := p.Auth.verify(s.suite.prf, &claim{p.RemoteID, auth, ps, s.m.wall}, octets)
 	switch {
 	case !got.Equal(p.RemoteID):
 		return Reason{ReasonAuth, fmt.Sprintf("%v says that it is %v, expected %v", s.remote, got, p.RemoteID)}

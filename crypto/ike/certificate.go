@@ -96,12 +96,30 @@ func strongKey(key crypto.PublicKey) error {
 		}
 		return fmt.Errorf("its key is on %s: only P-256 and P-384 are supported", k.Params().Name)
 	case *rsa.PublicKey:
-		if k.N.BitLen() >= minRSA {
-			return nil
+		if n := k.N.BitLen(); n < minRSA || n > maxRSA {
+			return fmt.Errorf("its RSA key has %d bits: %d to %d", n, minRSA, maxRSA)
 		}
-		return fmt.Errorf("its RSA key has %d bits: at least %d", k.N.BitLen(), minRSA)
+		return nil
 	}
 	return errors.New("its key is of a kind that is not supported")
+}
+
+// usableIssuers leaves out of what a stranger sent what would make the path expensive to
+// look for: RSA keys out of bounds, and of certificates for the same key of the same
+// name all but the first.
+func usableIssuers(sent []*x509.Certificate) []*x509.Certificate {
+	type issuer struct{ subject, key string }
+	seen := map[issuer]bool{}
+	var out []*x509.Certificate
+	for _, c := range sent {
+		i := issuer{string(c.RawSubject), string(c.RawSubjectPublicKeyInfo)}
+		if k, ok := c.PublicKey.(*rsa.PublicKey); seen[i] || ok && strongKey(k) != nil {
+			continue
+		}
+		seen[i] = true
+		out = append(out, c)
+	}
+	return out
 }
 
 // verifyChain builds a path from the first certificate over the others to one of the
@@ -111,7 +129,7 @@ func verifyChain(authorities, chain []*x509.Certificate, now time.Time) error {
 	for _, c := range authorities {
 		roots.AddCert(c)
 	}
-	for _, c := range chain[1:] {
+	for _, c := range usableIssuers(chain[1:]) {
 		between.AddCert(c)
 	}
 	leaf := chain[0]

@@ -18,6 +18,7 @@ type Machine struct {
 	cfg     Config
 	log     *slog.Logger
 	now     time.Time
+	wall    time.Time // as given to Step
 	ahead   time.Duration // of the caller's clock, by as much as that went back
 	order   uint64        // logical clock: what came first where times are equal
 	timers  timers
@@ -60,11 +61,13 @@ func New(c Config) *Machine {
 }
 
 // Step takes an event at the time now and returns what is to be done. The slice is
-// valid until the next Step. Only differences between the times given are used. A time
-// before the last one counts as the last one, and time goes on from there.
+// valid until the next Step. Of the times given only differences are used, but for the
+// validity of certificates. A time before the last one counts as the last one, and time
+// goes on from there.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
 	clear(m.actions)
 	m.actions = m.actions[:0]
+	m.wall = now
 	if t := now.Add(m.ahead); t.Before(m.now) {
 		m.ahead = m.now.Sub(now)
 	} else {

@@ -8,8 +8,11 @@ import (
 	"fmt"
 )
 
-// minRSA is the least length of an RSA key in bits.
-const minRSA = 2048
+// Bounds of an RSA key in bits: the upper one bounds what a stranger can make us compute.
+const (
+	minRSA = 2048
+	maxRSA = 8192
+)
 
 // rsaAlgorithm is a signature algorithm of RSA keys (RFC 7427 appendix A.1, A.4).
 type rsaAlgorithm struct {

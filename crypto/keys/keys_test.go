@@ -238,6 +238,13 @@ func FuzzParsePublic(f *testing.F) {
 	f.Add(k.Public().String())
 	f.Add(string(k.Public().MarshalPEM()))
 	f.Add(string(k.MarshalPEM()))
+	for _, kind := range []Kind{ECDSAP256, ECDSAP384} {
+		k, err := GenerateKind(kind, rand.Reader)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(k.Public().String())
+	}
 	f.Add("ssh-ed25519 AAAA")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
