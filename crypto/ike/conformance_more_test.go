@@ -87,3 +87,25 @@ func TestConformanceRoles(t *testing.T) {
 		t.Error("the next good request is not answered")
 	}
 }
+
+// TestConformanceTooManyChildren asks for one child after the other: from some number on
+// the answer is NO_ADDITIONAL_SAS, and those that stand go on.
+func TestConformanceTooManyChildren(t *testing.T) {
+	w, a, b := settled(t)
+	id := only(b).expectID
+	for made := 1; made <= maxChildren; made++ {
+		offer := espOffer(1, aes256, esnNo)
+		offer.SPI = message.ChildSPI(0x10000 + uint32(made))
+		_, ps := opened(t, a, give(t, w, a, b, message.ExchangeCreateChildSA, false, id,
+			&message.SA{Proposals: []message.Proposal{offer}}, &message.Nonce{Data: bytes.Repeat([]byte{byte(made)}, 32)},
+			&message.TSi{TrafficSelectors: wireSelectors(selectors("10.1.0.0/16"))}, &message.TSr{TrafficSelectors: wireSelectors(selectors("10.2.0.0/16"))}))
+		id++
+		refused := message.FindNotify(ps, message.NotifyNoAdditionalSAs) != nil
+		if refused != (made == maxChildren) {
+			t.Fatalf("child %d is answered by %s", made+1, outline(ps))
+		}
+	}
+	if len(b.children) != maxChildren || len(b.downs) > 0 {
+		t.Errorf("%d children, down %v", len(b.children), b.downs)
+	}
+}
