@@ -87,3 +87,24 @@ func TestConformanceRoles(t *testing.T) {
 		t.Error("the next good request is not answered")
 	}
 }
+
+// TestConformanceTooManyChildren asks for one child after the other: at some number the
+// answer is NO_ADDITIONAL_SAS, and those that stand go on.
+func TestConformanceTooManyChildren(t *testing.T) {
+	w, a, b := settled(t)
+	for made := range maxChildren {
+		offer := espOffer(1, aes256, esnNo)
+		offer.SPI = message.ChildSPI(0x10000 + uint32(made))
+		_, ps := opened(t, a, give(t, w, a, b, message.ExchangeCreateChildSA, false, only(b).expectID,
+			&message.SA{Proposals: []message.Proposal{offer}}, &message.Nonce{Data: bytes.Repeat([]byte{byte(made)}, 32)},
+			&message.TSi{TrafficSelectors: wireSelectors(selectors("10.1.0.0/16"))}, &message.TSr{TrafficSelectors: wireSelectors(selectors("10.2.0.0/16"))}))
+		if message.FindNotify(ps, message.NotifyNoAdditionalSAs) == nil {
+			continue
+		}
+		if len(b.children) != made+1 || len(b.downs) > 0 {
+			t.Errorf("refused with %d children, down %v", len(b.children), b.downs)
+		}
+		return
+	}
+	t.Errorf("%d children, and no end", len(b.children))
+}
