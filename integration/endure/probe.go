@@ -38,6 +38,9 @@ func (r probeResult) add(o probeResult) probeResult {
 	return probeResult{r.Sent + o.Sent, r.Lost + o.Lost, r.Duplicates + o.Duplicates, r.Reordered + o.Reordered, max(r.LongestGap, o.LongestGap)}
 }
 
+// share is the part that was lost.
+func (r probeResult) share() float64 { return float64(r.Lost) / float64(max(r.Sent, 1)) }
+
 // probeTail is how long the last datagrams may take to arrive.
 const probeTail = 500 * time.Millisecond
 

@@ -9,17 +9,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vpngw/integration/lab"
-	"vpngw/integration/lab/daemon"
 )
 
 // rekeySettings are the flags of the measurement.
 type rekeySettings struct {
-	Child    int           `json:"child_rekeys"`
-	IKE      int           `json:"ike_rekeys"`
-	Pairs    int           `json:"pairs"` // of rounds: one with rekeys, one without
-	Seconds  int           `json:"seconds"`
-	Both     bool          `json:"both_directions"`
-	Lifetime time.Duration `json:"lifetime_ns"` // of child SAs; 0: rekeys are asked for
+	Child   int  `json:"child_rekeys"`
+	IKE     int  `json:"ike_rekeys"`
+	Pairs   int  `json:"pairs"` // of rounds: one with rekeys, one without
+	Seconds int  `json:"seconds"`
+	Both    bool `json:"both_directions"`
 }
 
 const (
@@ -57,7 +55,6 @@ func runRekey(ctx context.Context, c *common, args []string) error {
 	f.IntVar(&s.Pairs, "pairs", 5, "pairs of rounds, one with rekeys and one without; as many again where rekeys are left to do")
 	f.IntVar(&s.Seconds, "seconds", 24, "length of a round in `seconds`")
 	f.BoolVar(&s.Both, "both", true, "TCP in both directions at once")
-	f.DurationVar(&s.Lifetime, "lifetime", 0, "rekey by this `lifetime` of child SAs instead of asking for rekeys with vpngw rekey")
 	if err := c.begin(ctx, f, args); err != nil {
 		return err
 	}
@@ -79,11 +76,7 @@ func runRekey(ctx context.Context, c *common, args []string) error {
 // measureRekeys takes pairs of rounds until all rekeys are done. The order within a
 // pair changes, so that a machine that grows slower favours neither.
 func measureRekeys(ctx context.Context, c *common, s rekeySettings) (rounds []rekeyRound, err error) {
-	p, err := c.newPair(ctx, lab.Options{}, func(a, b *daemon.Config) {
-		if s.Lifetime > 0 {
-			a.Tunnels[0].Lines = append(a.Tunnels[0].Lines, fmt.Sprintf("rekey: {time: %v}", s.Lifetime))
-		}
-	})
+	p, err := c.newPair(ctx, lab.Options{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +87,15 @@ func measureRekeys(ctx context.Context, c *common, s rekeySettings) (rounds []re
 	child, ike := s.Child, s.IKE
 	for pair := 0; pair < s.Pairs || pair < 2*s.Pairs && (child > 0 || ike > 0); pair++ {
 		left := max(s.Pairs-pair, 1)
+		do := rekeyPlan{child: ceilDiv(child, left), ike: ceilDiv(ike, left)}
 		for turn := range 2 {
 			round := rekeyRound{Pair: pair, Rekeying: turn != pair%2}
-			do := rekeyPlan{lifetime: s.Lifetime > 0}
-			if round.Rekeying {
-				do.child, do.ike = ceilDiv(child, left), ceilDiv(ike, left)
-			}
 			if err := p.rekeyRound(ctx, s, do, &round); err != nil {
 				return nil, fmt.Errorf("pair %d: %w%s", pair+1, err, p.lastWords())
 			}
-			child, ike = max(child-round.Child, 0), max(ike-round.IKE, 0)
+			if round.Rekeying {
+				child, ike = max(child-round.Child, 0), max(ike-round.IKE, 0)
+			}
 			rounds = append(rounds, round)
 			c.say("pair %d of %d, rekeying %-5t: %.2f Gbit/s, %d child and %d IKE rekeys, probe lost %d of %d, reordered %d",
 				pair+1, s.Pairs, round.Rekeying, round.Gbit, round.Child, round.IKE, round.Probe.Lost, round.Probe.Sent, round.Probe.Reordered)
@@ -138,7 +130,7 @@ func (p *pair) rekeyRound(ctx context.Context, s rekeySettings, do rekeyPlan, ro
 		round.Probe, err = probe{from: p.A.Host, to: p.B.Host, address: p.B.Host4, interval: probeEvery, size: probeSize}.run(loaded)
 		return err
 	})
-	r := rekeyer{pair: p, plan: do, interval: do.interval(time.Duration(s.Seconds) * time.Second)}
+	r := rekeyer{pair: p, plan: do, idle: !round.Rekeying, interval: do.interval(time.Duration(s.Seconds) * time.Second)}
 	group.Go(func() error { return r.run(loaded) })
 	if err := group.Wait(); err != nil {
 		return err
@@ -148,7 +140,8 @@ func (p *pair) rekeyRound(ctx context.Context, s rekeySettings, do rekeyPlan, ro
 		return err
 	}
 	round.Gbit, round.Retransmit = tcp.Gbit+tcp.GbitReverse, tcp.Retransmits
-	round.Child, round.IKE, round.Failed = r.seenA.both(&r.seenB).child, r.seenA.both(&r.seenB).ike, r.failed
+	done := r.seenA.both(&r.seenB)
+	round.Child, round.IKE, round.Failed = done.child, done.ike, r.failed
 	round.Congested, round.Others = split(since(before.drops, after.drops))
 	round.Wire = after.wire - before.wire
 	return nil

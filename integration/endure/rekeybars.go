@@ -46,7 +46,7 @@ func rekeyBars(s rekeySettings, rounds []rekeyRound) []bar {
 		}
 	}
 	ratio := median(ratios)
-	bars := []bar{
+	return []bar{
 		{"child rekeys done by both gateways", strconv.Itoa(child), fmt.Sprintf("≥ %d", s.Child), child >= s.Child},
 		{"IKE rekeys done by both gateways", strconv.Itoa(ike), fmt.Sprintf("≥ %d", s.IKE), ike >= s.IKE},
 		{"rekeys asked for and not done in " + rekeyTimeout.String(), strconv.Itoa(failed), "0", failed == 0},
@@ -54,19 +54,20 @@ func rekeyBars(s rekeySettings, rounds []rekeyRound) []bar {
 		{"probe: packets reordered", compared(with.Reordered, without.Reordered), "no more than without", with.Reordered <= without.Reordered},
 		{"probe: packets that came twice", compared(with.Duplicates, without.Duplicates), "no more than without", with.Duplicates <= without.Duplicates},
 		{"probe: packets lost", fmt.Sprintf("%s; full queues dropped %d (without: %d)", compared(with.Lost, without.Lost), congested, congestedWithout),
-			"no more than without", lossOK(with.Lost, without.Lost, congested)},
+			"none but by full queues, as without", lossOK(with, without, congested)},
 		{"throughput with rekeys ÷ without, median of the pairs", fmt.Sprintf("%.3f", ratio), fmt.Sprintf("≥ %.2f", sameRate), ratio >= sameRate},
 	}
-	if s.Lifetime > 0 {
-		bars = bars[3:] // as many as the lifetime gives
-	}
-	return bars
 }
 
 func compared(with, without int) string { return fmt.Sprintf("%d (without: %d)", with, without) }
 
-// lossOK tells whether the rekeys lost nothing: a packet of the probe may be missing
-// only where full queues dropped as many, and such losses come without rekeys too.
-func lossOK(with, without int, congested uint64) bool {
-	return with == 0 || uint64(with) <= congested && with <= without
+// mostMore is what may be lost of the probe beyond what was lost without rekeys: the
+// scheduler stalls a gateway now and then, and the ring in front of it overflows.
+const mostMore = 1e-3
+
+// lossOK tells whether the rekeys lost nothing: each packet of the probe that is
+// missing must be among those that a full queue was seen to drop, and such losses must
+// be as rare as without rekeys.
+func lossOK(with, without probeResult, congested uint64) bool {
+	return uint64(with.Lost) <= congested && with.share() <= without.share()+mostMore
 }

@@ -9,10 +9,7 @@ import (
 )
 
 // rekeyPlan is what to do in one round.
-type rekeyPlan struct {
-	child, ike int
-	lifetime   bool // rekeys come by themselves
-}
+type rekeyPlan struct{ child, ike int }
 
 // interval spreads the rekeys over nine tenths of a round, not closer than fastest.
 func (p rekeyPlan) interval(round time.Duration) time.Duration {
@@ -32,6 +29,7 @@ type rekeyer struct {
 	pair         *pair
 	plan         rekeyPlan
 	interval     time.Duration
+	idle         bool // go through the plan without rekeying anything
 	seenA, seenB seenSAs
 	failed       int // asked for, and not done in time
 }
@@ -51,14 +49,14 @@ func (r *rekeyer) run(ctx context.Context) error {
 	for i := 0; ; i++ {
 		var err error
 		switch {
-		case r.plan.lifetime:
+		case i >= r.plan.child+r.plan.ike:
 			err = r.look(ctx)
-		case i < r.plan.child+r.plan.ike:
-			err = r.rekey(ctx, r.side(i), r.plan.isIKE(i))
-		default:
-			if err = r.look(ctx); err == nil && r.plan.child+r.plan.ike == 0 {
-				_, err = r.side(i).Status(ctx)
+		case r.idle:
+			if _, err = r.side(i).Status(ctx); err == nil {
+				err = r.look(ctx)
 			}
+		default:
+			err = r.rekey(ctx, r.side(i), r.plan.isIKE(i))
 		}
 		if err != nil {
 			return ended(ctx, err)
@@ -132,11 +130,16 @@ func (r *rekeyer) look(ctx context.Context) error {
 	return nil
 }
 
-// seenSAs are the SAs that one gateway has had.
-type seenSAs struct{ child, ike map[string]bool }
+// seenSAs are the SAs that one gateway has had. An SA that was replaced stays for a
+// while, for what is still on its way to it.
+type seenSAs struct {
+	child, ike map[string]bool
+	first      rekeys // how many there were at the first look
+}
 
 func (s *seenSAs) note(t tunnelSAs) {
-	if s.child == nil {
+	begin := s.child == nil
+	if begin {
 		s.child, s.ike = map[string]bool{}, map[string]bool{}
 	}
 	for _, c := range t.Children {
@@ -145,16 +148,18 @@ func (s *seenSAs) note(t tunnelSAs) {
 	if t.IKE != nil {
 		s.ike[t.IKE.InitiatorSPI+t.IKE.ResponderSPI] = true
 	}
+	if begin {
+		s.first = rekeys{len(s.child), len(s.ike)}
+	}
 }
 
 // rekeys counts how often SAs were replaced.
 type rekeys struct{ child, ike int }
 
-// both counts the rekeys that s and o have both seen. Of the SAs noted the first one
-// replaced none.
+// both counts the rekeys since the first look that s and o have both seen.
 func (s *seenSAs) both(o *seenSAs) rekeys {
 	return rekeys{
-		child: max(min(len(s.child), len(o.child))-1, 0),
-		ike:   max(min(len(s.ike), len(o.ike))-1, 0),
+		child: min(len(s.child)-s.first.child, len(o.child)-o.first.child),
+		ike:   min(len(s.ike)-s.first.ike, len(o.ike)-o.first.ike),
 	}
 }
