@@ -18,7 +18,7 @@ type Machine struct {
 	cfg     Config
 	log     *slog.Logger
 	now     time.Time
-	wall    time.Time // as given to Step
+	wall    time.Time     // as given to Step
 	ahead   time.Duration // of the caller's clock, by as much as that went back
 	order   uint64        // logical clock: what came first where times are equal
 	timers  timers
