@@ -64,8 +64,9 @@ type LaneStatus struct {
 // TunnelStatus is one tunnel.
 type TunnelStatus struct {
 	Name          string            `json:"name"`
-	State         string            `json:"state"`  // idle, connecting, up, rekeying, down
-	Reason        string            `json:"reason"` // why it is not up
+	State         string            `json:"state"`       // idle, connecting, up, rekeying, down
+	Reason        string            `json:"reason"`      // why it is not up
+	ReasonCode    string            `json:"reason_code"` // the same for programs, one of few; "": none
 	Flowing       bool              `json:"flowing"`
 	Flow          string            `json:"flow"`         // in words
 	PeerID        string            `json:"peer_id"`      // configured, and proven once up
@@ -195,7 +196,7 @@ func rejected(c ike.Counters) map[string]uint64 {
 func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 	p, c := g.machine.Status(t.id), &t.lane.Counters
 	s := TunnelStatus{
-		Name: t.cfg.Name, State: p.State.String(), Reason: p.Reason.String(), PeerID: t.cfg.PeerID,
+		Name: t.cfg.Name, State: p.State.String(), Reason: p.Reason.String(), ReasonCode: p.Reason.Code.String(), PeerID: t.cfg.PeerID,
 		PeerAddress: t.cfg.PeerAddress, LocalSubnets: texts(t.cfg.Local), RemoteSubnets: texts(t.cfg.Remote),
 		BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(), PacketsIn: c.PacketsIn.Load(), PacketsOut: c.PacketsOut.Load(),
 		LastIn: g.ago(c.LastIn.Load(), now), LastOut: g.ago(c.LastOut.Load(), now),

@@ -61,6 +61,7 @@ func newRoot() *cobra.Command {
 		newRun(),
 		newStatus(),
 		newRekey(),
+		newWhy(),
 		newDemo(),
 		newCheck(),
 		newGenkey(),

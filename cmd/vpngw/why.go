@@ -1,0 +1,36 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"vpngw/cmd/vpngw/internal/status"
+	"vpngw/configs"
+)
+
+func newWhy() *cobra.Command {
+	var socket, device string
+	cmd := &cobra.Command{
+		Use:   "why [TUNNEL ...]",
+		Short: "Say why a tunnel is not up, and what to do",
+		Long: `Why asks the running gateway over its control socket what keeps a tunnel from carrying
+packets: which value disagreed in the last negotiation, ours and the peer's as far as the
+protocol reveals it, whom we refused and why, what was dropped, and where to look.`,
+		Example: "  vpngw why branch-b",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if socket == "" {
+				socket = configs.ControlSocket(device)
+			}
+			s, err := status.Fetch(cmd.Context(), socket)
+			if err != nil {
+				return err
+			}
+			if err := status.Select(s, args); err != nil {
+				return err
+			}
+			return status.Why(cmd.OutOrStdout(), s)
+		},
+	}
+	cmd.Flags().StringVar(&socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
+	cmd.Flags().StringVar(&device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+	return cmd
+}
