@@ -12,7 +12,7 @@ import (
 // TestConformanceHints reads the two notifies that are sent outside of every IKE SA.
 func TestConformanceHints(t *testing.T) {
 	w, a, b := settled(t)
-	h := message.Header{InitiatorSPI: 0x1111, ResponderSPI: 0x2222, Version: message.Version2, Exchange: message.ExchangeInformational, Flags: message.FlagInitiator, MessageID: 77}
+	h := message.Header{InitiatorSPI: 0x1111, ResponderSPI: 0x2222, Version: message.Version2, Exchange: message.ExchangeCreateChildSA, Flags: message.FlagInitiator, MessageID: 77}
 	request := marshalled(t, &message.Message{Header: h, Payloads: []message.Payload{&message.Encrypted{Body: make([]byte, 60)}}})
 	answer := giveRaw(w, a, b, request)
 	if answer == nil {
@@ -48,6 +48,29 @@ func TestConformanceHints(t *testing.T) {
 	}
 	w.run(10 * time.Second)
 	w.quiet()
+}
+
+// TestConformanceHintOfEveryExchange tells an end whose rekey meets a peer that lost its
+// state so: it probes at once, and soon has a new SA.
+func TestConformanceHintOfEveryExchange(t *testing.T) {
+	for _, x := range []message.ExchangeType{message.ExchangeCreateChildSA, message.ExchangeInformational} {
+		w, a, _ := settled(t)
+		w.filter = func(p *packet) bool { return false }
+		h := only(a).header(x, true, only(a).nextID)
+		h.Flags &^= message.FlagInitiator
+		before := a.sentIKE
+		a.step(Datagram{Local: a.addr, Remote: only(a).remote, Bytes: marshalled(t, &message.Message{Header: h,
+			Payloads: []message.Payload{&message.Notify{Type: message.NotifyInvalidIKESPI}}})})
+		if a.sentIKE == before {
+			t.Errorf("%v: INVALID_IKE_SPI causes no probe", x)
+		}
+		w.filter = nil
+		w.run(15 * time.Second)
+		w.quiet()
+		if a.ups != 1 {
+			t.Errorf("%v: the peer lives, and a hint made %d SAs", x, a.ups)
+		}
+	}
 }
 
 // TestConformanceHintsAreNotAnswered: a response is never answered, whatever its SPIs,

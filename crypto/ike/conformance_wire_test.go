@@ -37,7 +37,7 @@ func (r *wireRule) check(raw []byte) {
 		fail("%v", err)
 		return
 	}
-	if h.Exchange == message.ExchangeInformational && h.NextPayload == message.PayloadNotify {
+	if h.Exchange != message.ExchangeIKESAInit && h.NextPayload == message.PayloadNotify {
 		return // a hint outside of every SA (§1.5), which is not bound to the window
 	}
 	r.seen[h.Exchange] = true
@@ -64,7 +64,8 @@ func (r *wireRule) check(raw []byte) {
 		body = 36
 	}
 	if h.NextPayload == message.PayloadSK || h.NextPayload == message.PayloadSKF {
-		iv := fmt.Sprintf("%s %x", end, raw[body:body+ivLen])
+		// The key exchange of IKE_INTERMEDIATE gives new keys to what follows it.
+		iv := fmt.Sprintf("%s before=%v %x", end, h.Exchange == message.ExchangeIKEIntermediate, raw[body:body+ivLen])
 		if was, ok := r.ivs[iv]; ok && was != string(raw) {
 			fail("the IV %x was used before (RFC 5282 §3.1)", raw[body:body+ivLen])
 		}
@@ -102,10 +103,10 @@ func (r *wireRule) check(raw []byte) {
 }
 
 // TestConformanceWire holds every message of both ends to the rules for ids, window,
-// retransmission, header and IV, over handshakes, rekeys from either end and from both,
-// deletes and liveness checks on a bad wire.
+// retransmission, header and IV, over handshakes with and without IKE_INTERMEDIATE,
+// rekeys of children and of the IKE SA, deletes and liveness checks on a bad wire.
 func TestConformanceWire(t *testing.T) {
-	again, seen := 0, map[message.ExchangeType]bool{}
+	again, ikeRekeys, seen := 0, 0, map[message.ExchangeType]bool{}
 	for seed := uint64(1); seed <= 20; seed++ {
 		w := newWorld(t, seed)
 		w.loss, w.dup, w.delayMax = 0.15, 0.1, 200*time.Millisecond
@@ -116,10 +117,20 @@ func TestConformanceWire(t *testing.T) {
 			}
 			return true
 		}
-		a, b := pair(w, func(a, b *Peer) { a.PFS, b.PFS = seed%2 == 0, seed%2 == 0 })
+		a, b := pair(w, func(a, b *Peer) {
+			a.PFS, b.PFS = seed%2 == 0, seed%2 == 0
+			if seed%4 == 0 {
+				hybrid(a, b)
+			}
+		})
 		a.connect()
 		w.until(time.Minute, "up", func() bool { return a.ready() && b.ready() })
-		for range 4 {
+		for round := range 4 {
+			if seed%4 == 1 && round == 2 {
+				b.step(Rekey{ID: 7, IKE: true})
+				w.run(8 * time.Second)
+				ikeRekeys += len(rule.newest) - 2 // ends of the first SA
+			}
 			w.run(3 * time.Second)
 			a.soft()
 			if seed%3 == 0 {
@@ -138,8 +149,8 @@ func TestConformanceWire(t *testing.T) {
 			seen[x] = true
 		}
 	}
-	if again < 50 || len(seen) < 4 {
-		t.Errorf("%d retransmissions and exchanges %v: too little was seen", again, seen)
+	if again < 50 || len(seen) < 5 || ikeRekeys < 3 {
+		t.Errorf("%d retransmissions, %d new IKE SAs and exchanges %v: too little was seen", again, ikeRekeys, seen)
 	}
 }
 

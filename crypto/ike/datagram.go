@@ -31,7 +31,8 @@ func (m *Machine) datagram(d Datagram) {
 	case h.Exchange == message.ExchangeIKESAInit && !h.Flags.Response():
 		m.initRequest(d, h)
 		return
-	case h.Exchange == message.ExchangeInformational && h.NextPayload == message.PayloadNotify:
+	case h.NextPayload == message.PayloadNotify &&
+		(h.Exchange == message.ExchangeInformational || h.Flags.Response() && h.Exchange != message.ExchangeIKESAInit):
 		m.unprotected(d, h)
 		return
 	}
@@ -46,7 +47,7 @@ func (m *Machine) datagram(d Datagram) {
 	if s == nil || s.initiator == h.Flags.Initiator() || s.state != saInit && !s.racing(h) && s.otherSPI() != other {
 		m.rejectf(&m.strangers, RejectUnknownSPI, d.Remote, "no IKE SA %v", own)
 		if !h.Flags.Response() && (h.NextPayload == message.PayloadSK || h.NextPayload == message.PayloadSKF) {
-			m.complain(d, h, message.ExchangeInformational, message.NotifyInvalidIKESPI)
+			m.complain(d, h, h.Exchange, message.NotifyInvalidIKESPI)
 		}
 		return
 	}

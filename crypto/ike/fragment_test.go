@@ -541,7 +541,7 @@ func TestUnknownSPIInFragments(t *testing.T) {
 	w.filter = func(p *packet) bool { out = append(out, headline(p.ike)); return false }
 	b.receive(a, held[1])
 	b.receive(a, held[0])
-	if len(out) != 1 || !strings.HasPrefix(out[0], "exchange 37") {
+	if len(out) != 1 || !strings.HasPrefix(out[0], "exchange 35") {
 		t.Errorf("answers: %v", out)
 	}
 }

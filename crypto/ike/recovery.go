@@ -78,8 +78,9 @@ func (m *Machine) unknownSPI(ev UnknownSPI) {
 	m.emit(Send{ev.Local, ev.Remote, b})
 }
 
-// unprotected takes an INFORMATIONAL message without protection: at most a hint that
-// the peer lost its state.
+// unprotected takes a message without protection where there should be some: at most a
+// hint that the peer lost its state. The answer INVALID_IKE_SPI has the exchange type of
+// what it answers (RFC 7296 §1.5).
 func (m *Machine) unprotected(d Datagram, h message.Header) {
 	m.strangers.MessagesIn++
 	m.strangers.Rejected[RejectUnprotected]++
