@@ -59,7 +59,7 @@ func Parse(s string) (Identity, error) {
 	}
 	switch {
 	case isKeyID && text == "":
-		return Identity{}, errors.New("key id is empty: give its text behind keyid:")
+		return Identity{}, errors.New("key id is empty: give its text behind the colon")
 	case isKeyID:
 		return Identity{KeyID, text}, nil
 	case isDN:

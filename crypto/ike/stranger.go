@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"io"
-	"math/big"
 
 	"vpngw/crypto/ike/message"
 )
@@ -50,6 +49,11 @@ func ecdsaStranger(auth *message.AUTH) crypto.PublicKey {
 			curve = elliptic.P384()
 		}
 	}
-	p := curve.Params()
-	return &ecdsa.PublicKey{Curve: curve, X: new(big.Int).Set(p.Gx), Y: new(big.Int).Set(p.Gy)}
+	one := make([]byte, curve.Params().BitSize/8)
+	one[len(one)-1] = 1
+	key, err := ecdsa.ParseRawPrivateKey(curve, one)
+	if err != nil {
+		return nil
+	}
+	return key.Public()
 }
