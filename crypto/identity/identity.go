@@ -59,7 +59,7 @@ func Parse(s string) (Identity, error) {
 	}
 	switch {
 	case isKeyID && text == "":
-		return Identity{}, errors.New("key id is empty: give its text behind the colon")
+		return Identity{}, errors.New("key id is empty: give keyid: and its text")
 	case isKeyID:
 		return Identity{KeyID, text}, nil
 	case isDN:

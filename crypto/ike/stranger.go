@@ -49,11 +49,14 @@ func ecdsaStranger(auth *message.AUTH) crypto.PublicKey {
 			curve = elliptic.P384()
 		}
 	}
-	one := make([]byte, curve.Params().BitSize/8)
-	one[len(one)-1] = 1
-	key, err := ecdsa.ParseRawPrivateKey(curve, one)
+	// The base point is as good a key as any.
+	p, n := curve.Params(), (curve.Params().BitSize+7)/8
+	point := append([]byte{pointPrefix}, make([]byte, 2*n)...)
+	p.Gx.FillBytes(point[1 : 1+n])
+	p.Gy.FillBytes(point[1+n:])
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {
 		return nil
 	}
-	return key.Public()
+	return key
 }
