@@ -125,6 +125,26 @@ func TestMixPPK(t *testing.T) {
 	}
 }
 
+// TestPPKReasons has what only a peer that breaks RFC 8784 does, and the words for it.
+func TestPPKReasons(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := pair(w, func(a, b *Peer) { a.PPK, b.PPK = ppkOf(requiredPPK, "ours", "s"), ppkOf(requiredPPK, "theirs", "s") })
+	a.connect()
+	w.run(2 * time.Second)
+	if why := b.m.Status(7).Reason.Detail; !strings.Contains(why, `names the PPK "ours", but PPK "theirs" is required`) {
+		t.Errorf("b says %q", why)
+	}
+	// The responder answers without the PPK, by whatever AUTH.
+	s := &sa{ppk: true, peer: a.m.peers[1], hs: &handshake{plain: ikeKeys{d: []byte("plain")}}}
+	if why := s.finishPPK(nil); why.Code != ReasonAuth || !s.ppk || !strings.Contains(why.Detail, "answers without PPK") {
+		t.Errorf("an answer without the required PPK: %v", why)
+	}
+	s.peer.PPK.Required = false
+	if why := s.finishPPK(nil); why.Code != ReasonNone || s.ppk || string(s.keys.d) != "plain" {
+		t.Errorf("an answer without the optional PPK: %v", why)
+	}
+}
+
 // TestPPKPayloads looks at what goes over the wire.
 func TestPPKPayloads(t *testing.T) {
 	p := PPK{ID: "ppk-1", Secret: make([]byte, 32)}
