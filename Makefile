@@ -4,6 +4,7 @@ GO          ?= go
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH       ?=
+ENDURE      ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -12,7 +13,7 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark \
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench fuzz seeds check schema test-packages bench-packages clean
+.PHONY: help build demo test bench rekey restart flood seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +36,15 @@ check: ## gofmt, go vet, staticcheck
 
 bench: bench-packages build ## vpngw beside plain forwarding, wireguard-go and Tailscale's fork (root); BENCH='-rounds 5' for more
 	$(GO) run ./integration/bench -o out/bench.json $(BENCH)
+
+rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more
+	$(GO) run ./integration/endure rekey -o out/rekey.json $(ENDURE)
+
+restart: bench-packages ## a peer killed 50 times in two ways: packets flow within 2 s of its return (root)
+	$(GO) run ./integration/endure restart -o out/restart.json $(ENDURE)
+
+flood: bench-packages ## TCP beside 50,000 unauthenticated datagrams a second of every kind (root)
+	$(GO) run ./integration/endure flood -o out/flood.json $(ENDURE)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \
