@@ -57,16 +57,12 @@ func TestAuthoritiesGoWithTheirPeer(t *testing.T) {
 		certAuths(t, "ed25519", a, b)
 		a.PPK, b.PPK = ppkOf(requiredPPK, "p", "s"), ppkOf(requiredPPK, "p", "s")
 	})
-	use := []message.Payload{usePPKNotify()}
-	if ps := a.m.initExtras(use); len(ps) != 2 {
-		t.Errorf("%d extra payloads, want CERTREQ and USE_PPK", len(ps))
-	}
-	if ps := a.m.initExtras(nil); len(ps) != 1 {
-		t.Errorf("%d extra payloads for who has no PPK, want CERTREQ", len(ps))
+	if len(certificateRequest(a.m.authorities.sorted())) != 1 || !a.m.hasPPK() {
+		t.Error("no CERTREQ or no USE_PPK for who comes")
 	}
 	a.step(RemovePeer{ID: 1})
-	if ps := a.m.initExtras(use); len(ps) != 0 || a.m.hasPPK() {
-		t.Errorf("%d extra payloads after the peer is gone", len(ps))
+	if len(certificateRequest(a.m.authorities.sorted())) != 0 || a.m.hasPPK() {
+		t.Error("a CERTREQ or USE_PPK after the peer is gone")
 	}
 }
 
