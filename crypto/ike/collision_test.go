@@ -220,6 +220,11 @@ var collisions = []collision{
 	{"IKE: child rekeyed right before", nil, func(s *script) { s.a.soft(); s.a.rekeyIKE() }, "", "child ike"},
 	{"IKE: request lost", nil, func(s *script) { s.lose("a rekey-ike", 2); s.a.rekeyIKE() }, "", "ike"},
 	{"IKE: answer lost", nil, func(s *script) { s.lose("b re rekey-ike", 3); s.a.rekeyIKE() }, "", "ike"},
+	{"IKE: answer lost for longer than the responder waits for the DELETE", nil, func(s *script) {
+		s.lose("b re rekey-ike", 10)
+		s.a.rekeyIKE()
+		s.run(15 * time.Second)
+	}, "", "ike"},
 	{"IKE: answer lost, and the responder rekeys the child on the new SA", nil, func(s *script) {
 		s.lose("b re rekey-ike", 3)
 		s.a.rekeyIKE()
@@ -345,6 +350,14 @@ var collisions = []collision{
 		s.wait()
 		s.release("b delete")
 	}, "b TEMPORARY_FAILURE ×1", "child ike"},
+	{"IKE/delete: hard limit while the DELETE waits", nil, func(s *script) {
+		s.hold("a rekey-ike")
+		s.a.rekeyIKE()
+		s.deleteChild(s.a)
+		s.a.hard()
+		s.run(100 * time.Millisecond)
+		s.release("a rekey-ike")
+	}, "", "child ike"},
 	{"IKE/create: at once", nil, func(s *script) {
 		s.deleteChild(s.b)
 		s.wait()
@@ -487,4 +500,33 @@ func forge(s *script, n, to *node, name string, spis []uint32) {
 		s.t.Fatal(err)
 	}
 	to.step(Datagram{Local: to.addr, Remote: n.addr, Bytes: sealAs(s.t, n, h, first, plain)})
+}
+
+// TestSecondRivalOfChild has a peer that rekeys a child again while its first rekey of it
+// collides with ours: the first must not be forgotten.
+func TestSecondRivalOfChild(t *testing.T) {
+	s := newScript(t, 1, nil)
+	s.hold("b re rekey")
+	both(soft)(s)
+	s.run(11 * time.Millisecond) // each has the other's request
+	old := s.child(s.a)
+	first := old.collision
+	if first == nil {
+		s.failf("no collision")
+	}
+	x := s.sa(s.b)
+	h := x.header(message.ExchangeCreateChildSA, false, x.nextID)
+	p := &s.b.m.peers[7].Peer
+	kind, plain, err := message.MarshalPayloads([]message.Payload{
+		&message.Notify{Protocol: message.ProtocolESP, SPI: message.ChildSPI(old.out), Type: message.NotifyRekeySA},
+		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(4711, false)}},
+		&message.Nonce{Data: make([]byte, nonceLen)},
+		&message.TSi{TrafficSelectors: wireSelectors(p.Local)}, &message.TSr{TrafficSelectors: wireSelectors(p.Remotes)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.a.step(Datagram{Local: s.a.addr, Remote: s.b.addr, Bytes: sealOn(t, x, h, kind, plain)})
+	if got := s.said(); got != "a TEMPORARY_FAILURE ×1" || old.collision != first || len(s.a.children) != 2 {
+		s.failf("refused: %q, %d children", got, len(s.a.children))
+	}
 }

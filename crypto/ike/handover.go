@@ -142,6 +142,9 @@ func (s *sa) deletedByPeer(why Reason) {
 		s.endedByPeer(why)
 		return
 	}
+	if s.heir != nil {
+		s.heir.proven = true
+	}
 	s.fade()
 	if r != nil {
 		r.pump()

@@ -115,10 +115,11 @@ func (m *Machine) unprotected(d Datagram, h message.Header) {
 }
 
 // hint starts a probe at once. A forged hint costs one probe in hintPause, and an
-// answered probe changes nothing.
+// answered probe changes nothing. A peer that asked for this SA by a rekey may only lack
+// our answer.
 func (s *sa) hint(from netip.AddrPort) {
 	m := s.m
-	if s.state != saEstablished || from != s.remote || s.peer.attempt != nil ||
+	if s.state != saEstablished || !s.proven || from != s.remote || s.peer.attempt != nil ||
 		m.now.Sub(s.established) < youngTime || !s.lastHint.IsZero() && m.now.Sub(s.lastHint) < hintPause {
 		return
 	}

@@ -144,6 +144,7 @@ func (s *sa) acceptRekey(o *offer, ps []message.Payload) (*sa, Reason) {
 	if err != nil {
 		return nil, p.fail("make the keys of a rekeyed IKE SA", err)
 	}
+	n.proven = true
 	return n, Reason{}
 }
 

@@ -80,7 +80,7 @@ type sa struct {
 	rival    *sa    // made by the peer's rekey of it while ours is under way
 	rivalOf  *sa    // the SA of which it is the rival
 	heir     *sa    // what it was replaced by
-	proven   bool   // an authentic message came in on it
+	proven   bool   // the peer is known to have it
 	birth    *birth // of the first SA of a line of rekeyed ones; nil: this one is it
 
 	retry, dpd, expire, childless, suspect, stale timer
