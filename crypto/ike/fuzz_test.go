@@ -21,7 +21,7 @@ const (
 	fuzzTwice                      // and once more
 )
 
-const fuzzStates = 11
+const fuzzStates = 13
 
 // FuzzMachine gives arbitrary bytes to machines in every state, logging at trace
 // level: as a datagram, behind a header with the right SPIs, and as payloads sealed with
@@ -118,9 +118,9 @@ func fuzzState(t *testing.T, state byte) *stage {
 		return hold(t, message.ExchangeIKEAuth, false, true)
 	case 3:
 		return hold(t, message.ExchangeIKEAuth, true, false)
-	case 6:
+	case 11:
 		return holdHybrid(t, message.ExchangeIKEIntermediate, false)
-	case 7:
+	case 12:
 		return holdHybrid(t, message.ExchangeIKEIntermediate, true)
 	}
 	w := newWorld(t, 1)
