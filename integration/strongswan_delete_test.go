@@ -126,6 +126,7 @@ func TestStrongSwanReauthenticates(t *testing.T) {
 				must(t, err)
 				if load != nil {
 					load.wait()
+					load.checkDrops("unknown_spi")
 				}
 			})
 		}

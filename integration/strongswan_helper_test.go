@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -210,7 +211,11 @@ func (s *strongSwan) start(ctx context.Context) error {
 		if !s.process.Running() {
 			return lab.Fatal(fmt.Errorf("charon ended with exit code %d:\n%s", s.process.ExitCode(), s.process.Tail(20)))
 		}
-		_, err := os.Stat(s.path("charon.vici"))
+		// The file is there before charon listens.
+		c, err := net.Dial("unix", s.path("charon.vici"))
+		if err == nil {
+			err = c.Close()
+		}
 		return err
 	})
 	if err != nil {
