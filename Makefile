@@ -27,7 +27,8 @@ demo: build ## two sites, two gateways, real traffic, one screen of results (roo
 test: test-packages check ## formatting, vet, staticcheck, all tests (root for those in namespaces)
 	@# -count=1: some tests run the program, of which go test's cache knows nothing.
 	$(GO) test -count=1 -race $$($(GO) list ./... | grep -v /integration)
-	$(GO) test -count=1 -timeout 9m ./integration/...
+	@# Most of these tests wait: for timers, and for others to find something out.
+	$(GO) test -count=1 -parallel 6 -timeout 9m ./integration/...
 
 check: ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
