@@ -33,6 +33,7 @@ type Gateway struct {
 	listener map[bool]*udp.Socket // by Is4
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
+	mark     *lane.Mark           // on the SPIs of our IKE SAs
 
 	requests chan chan Status
 	resolved chan resolution
@@ -77,8 +78,9 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
+		mark:     lane.NewMark(),
 	}
-	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI})
+	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, IKESPI: g.mark.SPI})
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
@@ -139,6 +141,7 @@ func (g *Gateway) setUp() error {
 	g.lane, err = lane.New(lane.Config{
 		QueueLimit: g.cfg.Buffers.Queue,
 		Log:        g.log,
+		Mark:       g.mark,
 		Coalesce: offload.CoalesceOptions{
 			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
 			UDP4: glue && features.USO, UDP6: glue && features.USO,

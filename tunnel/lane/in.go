@@ -310,8 +310,8 @@ func (l *Lane) notESP(e *endpoint, d *udp.Datagrams, b []byte) {
 		return
 	}
 	message := b[nonESPMarkLen:]
-	if isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
-		l.dropIn(e.tunnel, drop.IKELimited, 1)
+	if reason := l.refuseIKE(d.From.Addr(), message); reason != forward {
+		l.dropIn(e.tunnel, reason, 1)
 		return
 	}
 	// A copy is not even made for nothing.
