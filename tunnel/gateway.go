@@ -27,13 +27,13 @@ type Gateway struct {
 	log *slog.Logger
 
 	machine  *ike.Machine
+	mark     *lane.Mark // on the SPIs of its IKE SAs
 	lane     *lane.Lane
 	tun      *tun.Device
 	net      netconf.Net
 	listener map[bool]*udp.Socket // by Is4
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
-	mark     *lane.Mark           // on the SPIs of our IKE SAs
 
 	requests chan chan Status
 	resolved chan resolution
@@ -72,13 +72,13 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{
 		cfg:      c,
 		log:      log,
+		mark:     lane.NewMark(),
 		listener: map[bool]*udp.Socket{},
 		children: map[uint32]*child{},
 		requests: make(chan chan Status),
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
-		mark:     lane.NewMark(),
 	}
 	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, IKESPI: g.mark.SPI})
 	for i := range c.Tunnels {
