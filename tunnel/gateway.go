@@ -27,6 +27,7 @@ type Gateway struct {
 	log *slog.Logger
 
 	machine  *ike.Machine
+	mark     *lane.Mark // on the SPIs of its IKE SAs
 	lane     *lane.Lane
 	tun      *tun.Device
 	net      netconf.Net
@@ -74,6 +75,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{
 		cfg:      c,
 		log:      log,
+		mark:     lane.NewMark(),
 		listener: map[bool]*udp.Socket{},
 		children: map[uint32]*child{},
 		requests: make(chan func()),
@@ -83,7 +85,11 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 
 		ikeListener: map[bool]*udp.Socket{},
 	}
-	g.machine = ike.New(ike.Config{Rand: crand.Reader, Log: log, SPI: g.newSPI, Port: c.Port, IKEPort: c.IKEPort, MaxPacket: c.IKEPacket})
+	g.machine = ike.New(ike.Config{
+		Rand: crand.Reader, Log: log,
+		SPI: g.newSPI, IKESPI: g.mark.SPI,
+		Port: c.Port, IKEPort: c.IKEPort, MaxPacket: c.IKEPacket,
+	})
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
@@ -147,6 +153,7 @@ func (g *Gateway) setUp() error {
 	g.lane, err = lane.New(lane.Config{
 		QueueLimit: g.cfg.Buffers.Queue,
 		Log:        g.log,
+		Mark:       g.mark,
 		Coalesce: offload.CoalesceOptions{
 			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
 			UDP4: glue && features.USO, UDP6: glue && features.USO,

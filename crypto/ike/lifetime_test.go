@@ -81,6 +81,26 @@ func TestRestartWithoutConnect(t *testing.T) {
 	}
 }
 
+// TestRestartOfYoungSA restarts an end that waits for the other one, so soon after the
+// tunnel came up that its first hint may have crossed with the handshake.
+func TestRestartOfYoungSA(t *testing.T) {
+	for age := 100 * time.Millisecond; age < 2500*time.Millisecond; age += 100 * time.Millisecond {
+		w := newWorld(t, 3)
+		a, b := pair(w, func(a, b *Peer) { b.Remote = netip.AddrPort{} })
+		a.connect()
+		w.until(time.Second, "up", func() bool { return a.ready() && b.ready() })
+		a.traffic = true
+		w.run(age)
+		b.kill()
+		w.run(300 * time.Millisecond)
+		b.boot()
+		before := w.delivered["b"]
+		w.until(2*time.Second, "traffic", func() bool { return w.delivered["b"] > before })
+		w.run(20 * time.Second)
+		w.quiet()
+	}
+}
+
 // TestLossyHandshake succeeds always at 20 % loss, in 10 s at the 99th percentile.
 func TestLossyHandshake(t *testing.T) {
 	const runs = 300

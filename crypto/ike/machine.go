@@ -161,6 +161,9 @@ func (m *Machine) newSPI() (message.SPI, error) {
 			return 0, err
 		}
 		spi := message.SPI(binary.BigEndian.Uint64(b))
+		if m.cfg.IKESPI != nil {
+			spi = message.SPI(m.cfg.IKESPI(uint64(spi)))
+		}
 		if spi != 0 && m.sas[spi] == nil {
 			return spi, nil
 		}

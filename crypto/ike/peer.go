@@ -16,6 +16,10 @@ const LevelTrace = slog.Level(-8)
 
 // Config is what a Machine is made with.
 type Config struct {
+	// IKESPI makes the SPI of an IKE SA of 64 random bits, so that the shell can know
+	// its own again; nil: the bits are the SPI.
+	IKESPI func(random uint64) uint64
+
 	Rand   io.Reader              // all randomness; required. A failing reader fails the attempt at hand
 	Log    *slog.Logger           // nil: nothing is logged
 	SPI    func() (uint32, error) // a fresh inbound ESP SPI, unique and ≥ 256; required. It may end up unused

@@ -32,6 +32,7 @@ const (
 	UnknownSPI                            // no SA has this SPI
 	IKETooLong                            // IKE message longer than any peer sends
 	IKELimited                            // IKE_SA_INIT request beyond what one address, or all unknown ones, may ask for
+	IKEUnknownSPI                         // IKE message with no SPI of ours, beyond the few that may be hints
 	Replayed                              // sequence number seen before
 	TooOld                                // sequence number below the replay window
 	Unauthentic                           // ICV wrong
@@ -61,7 +62,7 @@ var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
 	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Exhausted: "sequence_exhausted",
 	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
-	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", IKELimited: "ike_limited", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
+	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", IKELimited: "ike_limited", IKEUnknownSPI: "ike_unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",
 	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",

@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
+
+	"vpngw/tunnel/drop"
 )
 
 // What anybody can send must not cost more than a bounded share of the machine,
 // however much of it comes: what it makes control do is let through by a budget of
-// messages per window. Messages of exchanges under way are not held back here: they
-// name an SA by an SPI that cannot be guessed, and are cheap to refuse if they do not.
+// messages per window. Messages of exchanges under way are not held back: they name an
+// SA by an SPI that we made, which nobody can guess.
 const (
 	admitWindow = second / 100
 	admitCells  = 256
@@ -22,19 +24,30 @@ const (
 	// drown in a flood of first requests.
 	initCookies = 16
 
+	// A hint that the peer or we lost an SA is acted on at most once a second.
 	hintPerCell = 1
 	hintOthers  = 8
+
+	// strayPerCell and strayOthers are for IKE messages that name no SPI of ours: hints
+	// too, if they are not junk.
+	strayPerCell = 4
+	strayOthers  = 16
 )
 
 // admission counts what was let through in this window.
 type admission struct {
-	seed          maphash.Seed
-	known         map[netip.Addr]int // addresses of peers, with how many have each: they need no share of what others get
-	since         int64              // lane time
-	inits, hints  [admitCells]uint8  // by address
-	others        int                // first requests of strangers
-	cookies       int                // requests with a cookie
-	hintsOfOthers int
+	seed  maphash.Seed
+	known map[netip.Addr]int // addresses of peers, with how many have each: they need no share of what others get
+	since int64              // lane time
+
+	requests, hints, strays budget
+	cookies                 int // requests of others that brought one
+}
+
+// budget is what was let through of one sort.
+type budget struct {
+	cells  [admitCells]uint8 // by address
+	others int               // of addresses that no peer has
 }
 
 func newAdmission() admission {
@@ -47,8 +60,7 @@ func (a *admission) open(now int64) {
 		return
 	}
 	a.since = now
-	a.inits, a.hints = [admitCells]uint8{}, [admitCells]uint8{}
-	a.others, a.cookies, a.hintsOfOthers = 0, 0, 0
+	a.requests, a.hints, a.strays, a.cookies = budget{}, budget{}, budget{}, 0
 }
 
 // cell is whom an address counts for. A host has a /64 of IPv6 to choose from. Who
@@ -62,42 +74,42 @@ func (a *admission) cell(from netip.Addr) uint8 {
 	return uint8(maphash.Bytes(a.seed, b[:n]))
 }
 
-// request tells whether an IKE_SA_INIT request may go to control.
-func (a *admission) request(now int64, from netip.Addr, message []byte) bool {
-	a.open(now)
-	cell := &a.inits[a.cell(from)]
-	if *cell >= initPerCell {
+// admit takes one of what is left for an address: of at most perCell, and of count's
+// most if no peer is there.
+func (a *admission) admit(from netip.Addr, b *budget, perCell uint8, count *int, most int) bool {
+	cell := &b.cells[a.cell(from)]
+	if *cell >= perCell {
 		return false
 	}
-	if _, known := a.known[from.Unmap()]; !known {
-		budget, most := &a.others, initOthers
-		if bringsCookie(message) {
-			budget, most = &a.cookies, initCookies
-		}
-		if *budget >= most {
+	if a.known[from.Unmap()] == 0 {
+		if *count >= most {
 			return false
 		}
-		*budget++
+		*count++
 	}
 	*cell++
 	return true
 }
 
-// hint tells whether control may hear of an unknown SPI.
+// request tells whether an IKE_SA_INIT request may go to control.
+func (a *admission) request(now int64, from netip.Addr, message []byte) bool {
+	a.open(now)
+	if bringsCookie(message) {
+		return a.admit(from, &a.requests, initPerCell, &a.cookies, initCookies)
+	}
+	return a.admit(from, &a.requests, initPerCell, &a.requests.others, initOthers)
+}
+
+// hint tells whether control may hear of an unknown SPI of ESP.
 func (a *admission) hint(now int64, from netip.Addr) bool {
 	a.open(now)
-	cell := &a.hints[a.cell(from)]
-	if *cell >= hintPerCell {
-		return false
-	}
-	if _, known := a.known[from.Unmap()]; !known {
-		if a.hintsOfOthers >= hintOthers {
-			return false
-		}
-		a.hintsOfOthers++
-	}
-	*cell++
-	return true
+	return a.admit(from, &a.hints, hintPerCell, &a.hints.others, hintOthers)
+}
+
+// stray tells whether an IKE message that names no SPI of ours may go to control.
+func (a *admission) stray(now int64, from netip.Addr) bool {
+	a.open(now)
+	return a.admit(from, &a.strays, strayPerCell, &a.strays.others, strayOthers)
 }
 
 // Of a message of IKE (RFC 7296 §3.1, §3.10), as far as it is looked at here.
@@ -122,4 +134,17 @@ func isInit(message []byte) bool {
 func bringsCookie(message []byte) bool {
 	return len(message) >= ikeHeader+8 && message[ikeNextPayload] == payloadNotify &&
 		binary.BigEndian.Uint16(message[ikeHeader+6:]) == notifyCookie
+}
+
+// refuseIKE tells why a message may not go to control, or forward.
+func (l *Lane) refuseIKE(from netip.Addr, message []byte) drop.Reason {
+	switch {
+	case isInit(message):
+		if !l.admission.request(l.now, from, message) {
+			return drop.IKELimited
+		}
+	case l.mark != nil && !l.mark.ours(message) && !l.admission.stray(l.now, from):
+		return drop.IKEUnknownSPI
+	}
+	return forward
 }

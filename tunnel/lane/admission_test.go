@@ -94,6 +94,21 @@ func TestAdmissionOfHints(t *testing.T) {
 	}
 }
 
+// TestAdmissionOfStrays: likewise for messages that name no SA.
+func TestAdmissionOfStrays(t *testing.T) {
+	a := newAdmission()
+	everyone := many(t, &a, 100)
+	peer, strangers := everyone[0], everyone[1:]
+	a.known[peer] = 1
+	stray := func(at netip.Addr) bool { return a.stray(admitWindow, at) }
+	if got := count(append(strangers, strangers...), stray); got != strayOthers {
+		t.Errorf("%d messages are let through, want %d", got, strayOthers)
+	}
+	if got := count([]netip.Addr{peer, peer, peer, peer, peer, peer}, stray); got != strayPerCell {
+		t.Errorf("%d messages of a peer are let through, want %d", got, strayPerCell)
+	}
+}
+
 // TestAdmissionCells: a host with a /64 has one cell.
 func TestAdmissionCells(t *testing.T) {
 	a := newAdmission()

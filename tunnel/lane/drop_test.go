@@ -287,6 +287,13 @@ var dropCases = []struct {
 			l.arrive(len(response), response)
 		}
 	}, ofLane(drop.IKELimited, 3)},
+	{"messages of no SA", func(g *gate, s *site) {
+		g.lane.mark = NewMark()
+		for range strayPerCell + 3 {
+			s.socket.arrive(80, append(make([]byte, nonESPMarkLen), bytesOf(76, 1)...))
+			s.socket.arrive(84, append(make([]byte, nonESPMarkLen), namingSPI(g.lane.mark.SPI(5<<32), true)...))
+		}
+	}, ofTunnel(drop.IKEUnknownSPI, 3)},
 	{"IKE too long", func(g *gate, s *site) {
 		s.socket.arrive(longestIKE, make([]byte, longestIKE))
 		s.socket.arrive(longestIKE+1, make([]byte, longestIKE+1))

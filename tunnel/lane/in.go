@@ -341,8 +341,8 @@ func (l *Lane) tellIKE(e *endpoint, d *udp.Datagrams, message []byte) {
 		l.dropIn(e.tunnel, drop.IKETooLong, 1)
 		return
 	}
-	if isInit(message) && !l.admission.request(l.now, d.From.Addr(), message) {
-		l.dropIn(e.tunnel, drop.IKELimited, 1)
+	if reason := l.refuseIKE(d.From.Addr(), message); reason != forward {
+		l.dropIn(e.tunnel, reason, 1)
 		return
 	}
 	// A copy is not even made for nothing.

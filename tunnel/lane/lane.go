@@ -22,6 +22,7 @@ type Config struct {
 	Coalesce   offload.CoalesceOptions
 	QueueLimit int // bytes of memory that packets may wait in, over all tunnels; at least one superpacket's are granted
 	Log        *slog.Logger
+	Mark       *Mark // on the SPIs of our IKE SAs; nil: they cannot be told from others
 }
 
 // Routes finds the tunnel of a destination. A table given to a lane is not changed
@@ -82,6 +83,7 @@ type Lane struct {
 	zeroHeader [offload.VirtioHeaderLen]byte
 	cached     *Inbound // SA of the datagram opened last
 	admission  admission
+	mark       *Mark
 	mail       mail
 }
 
@@ -105,6 +107,7 @@ func New(c Config) (*Lane, error) {
 		buffer:    alignedBuffer(receiveBuffer),
 		coalescer: offload.NewCoalescer(c.Coalesce),
 		admission: newAdmission(),
+		mark:      c.Mark,
 	}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
