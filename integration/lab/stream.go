@@ -32,9 +32,17 @@ func Stream(ctx context.Context, from, to *Namespace, address netip.Addr, src io
 	n, err = receive(ctx, listener, dst)
 	d = time.Since(start)
 	if sendErr := <-sent; sendErr != nil || err != nil {
-		return n, d, fmt.Errorf("stream from %s to %s, %d bytes arrived: %w", from.Role, address, n, errors.Join(ctx.Err(), sendErr, err))
+		return n, d, fmt.Errorf("stream from %s to %s, %d bytes arrived: %w", from.Role, address, n, errors.Join(ended(ctx), sendErr, err))
 	}
 	return n, d, nil
+}
+
+// ended is ctx.Err, but certain: a dial gives up at the deadline a moment before the context has noticed it.
+func ended(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 // ListenTCP opens a listener with a port of the kernel's choice on one address inside the namespace.
