@@ -113,6 +113,10 @@ func upperEnd(pkt []byte, h *Headers) int {
 	return h.L4 + n
 }
 
+// Addresses returns source and destination of an IP packet that ParseHeaders has read
+// into h, side by side: a part of pkt of 8 or 32 bytes.
+func Addresses(pkt []byte, h *Headers) []byte { return addressesOf(pkt, h.Version) }
+
 // addressesOf returns source and destination of an IP packet, side by side.
 func addressesOf(pkt []byte, version uint8) []byte {
 	if version == 4 {

@@ -114,6 +114,14 @@ func (s *Segmenter) SegmentLen() int {
 	return s.headerLen + min(s.size, s.left)
 }
 
+// LastLen returns the length in bytes of the last segment, 0 if there is none left.
+func (s *Segmenter) LastLen() int {
+	if s.remaining == 0 {
+		return 0
+	}
+	return s.headerLen + s.left - (s.remaining-1)*s.size
+}
+
 func (s *Segmenter) resetPlain(vh VirtioHeader) error {
 	s.partial.pending = vh.Flags&FlagNeedsCsum != 0
 	if s.partial.pending {

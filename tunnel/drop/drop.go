@@ -17,6 +17,7 @@ const (
 	TunnelDown                 // the tunnel has no child SA to send on
 	NoSocket                   // the tunnel has keys but no socket, for example without a route to the peer
 	QueueFull                  // the queue's byte bound; counted for the tunnel that paid
+	Congestion                 // the AQM: the flow's packets waited too long; tells its sender to slow down
 	Exhausted                  // sequence numbers used up before a rekey succeeded
 	HardLimit                  // the SA has sealed all the bytes or packets that its hard limit allows
 	TooBig                     // the wire's MTU is smaller than the datagram (EMSGSIZE)
@@ -60,7 +61,7 @@ const TUNRingFull = "tun_ring_full"
 
 var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
-	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Exhausted: "sequence_exhausted",
+	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Congestion: "congestion", Exhausted: "sequence_exhausted",
 	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
 	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", IKELimited: "ike_limited", IKEUnknownSPI: "ike_unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",

@@ -235,7 +235,7 @@ func TestSmallPacketsWaitInLittleMemory(t *testing.T) {
 		g.step()
 	}
 	g.settle()
-	if got := g.lane.queue.Memory(); got == 0 || got > 100*smallSlot {
+	if got := g.uplink.queue.Memory(); got == 0 || got > 100*smallSlot {
 		t.Errorf("100 small packets wait in %d bytes", got)
 	}
 	s.free()
@@ -257,7 +257,7 @@ func TestWholeQueueIsBounded(t *testing.T) {
 		g.tun.push(tcp4(1, 5).super(bytesOf(30*1000, 1), 1000))
 	}
 	g.settle()
-	if got := g.lane.queue.Memory(); got > 20*bigSlot {
+	if got := g.uplink.queue.Memory(); got > 20*bigSlot {
 		t.Errorf("%d bytes wait, the bound is %d", got, 20*bigSlot)
 	}
 	if got := thin.Counters.Drops.Get(drop.QueueFull); got != 0 {

@@ -63,7 +63,7 @@ func TestSocketThatCannotBeWatched(t *testing.T) {
 	g.tun.push(tcp4(1, 5).plain(nil))
 	g.settle()
 	wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 4})
-	if g.lane.queue.Memory() != 0 || len(g.lane.held) != 0 {
+	if g.uplink.queue.Memory() != 0 || len(g.lane.held) != 0 {
 		t.Error("something still waits")
 	}
 }
@@ -83,7 +83,7 @@ func TestRemoveTunnelWhileBlocked(t *testing.T) {
 	if got := d.Get(drop.NoSocket) + d.Get(drop.TunnelDown); got != 180 {
 		t.Errorf("%d packets were dropped, want 180", got)
 	}
-	if len(g.lane.inbound) != 0 || g.lane.queue.Memory() != 0 || len(g.lane.trains) != g.lane.trainsMade {
+	if len(g.lane.inbound) != 0 || g.uplink.queue.Memory() != 0 || len(g.lane.trains) != g.lane.trainsMade {
 		t.Error("the lane still holds something of the tunnel")
 	}
 	if s.socket.closes != 1 {

@@ -371,7 +371,7 @@ func TestEveryDropIsCountedOnce(t *testing.T) {
 			if n := len(g.lane.trains); n != g.lane.trainsMade {
 				t.Errorf("%d of %d trains came back", n, g.lane.trainsMade)
 			}
-			if got := g.lane.queue.Memory(); got != 0 {
+			if got := g.uplink.queue.Memory(); got != 0 {
 				t.Errorf("%d bytes wait in the queue", got)
 			}
 		})

@@ -151,12 +151,15 @@ type fakeSocket struct {
 	discard       bool
 	send          func(b []byte, size int) (udp.SendResult, error) // instead of taking all
 	closes        int
+	queued        int
 	overflow      uint32 // datagrams that the kernel dropped
 }
 
 func newFakeSocket(t testing.TB, local, remote string) *fakeSocket {
 	return &fakeSocket{ready: newReadiness(t), local: netip.MustParseAddrPort(local), remote: netip.MustParseAddrPort(remote)}
 }
+
+func (f *fakeSocket) Queued() int { return f.queued }
 
 func (f *fakeSocket) Drops() uint32 { return f.overflow }
 

@@ -12,9 +12,10 @@ import (
 
 // gate is a lane with a fake TUN.
 type gate struct {
-	t    testing.TB
-	lane *Lane
-	tun  *fakeTUN
+	t      testing.TB
+	lane   *Lane
+	tun    *fakeTUN
+	uplink *Uplink
 }
 
 var glueAll = offload.CoalesceOptions{TCP4: true, TCP6: true, UDP4: true, UDP6: true}
@@ -23,12 +24,12 @@ func newGate(t testing.TB) *gate { return newGateOf(t, 16<<20) }
 
 func newGateOf(t testing.TB, queue int) *gate {
 	t.Helper()
-	l, err := New(Config{Coalesce: glueAll, QueueLimit: queue})
+	l, err := New(Config{Coalesce: glueAll})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	g := &gate{t: t, lane: l, tun: newFakeTUN(t)}
+	g := &gate{t: t, lane: l, tun: newFakeTUN(t), uplink: l.AddUplink(UplinkConfig{Name: "wan", Limit: queue})}
 	if err := l.SetTUN(g.tun); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func (g *gate) settle() {
 	g.t.Helper()
 	for range 10000 {
 		g.step()
-		if len(g.lane.ready) == 0 && !g.lane.tunReady && !g.lane.pending.Load() {
+		if g.lane.rests() {
 			return
 		}
 	}
@@ -134,7 +135,7 @@ func host6(n int, far bool) netip.Addr {
 func (g *gate) site(n int, far bool) *site {
 	g.t.Helper()
 	suite := []esp.Suite{esp.AES256GCM, esp.AES128GCM, esp.ChaCha20Poly1305}[n%3]
-	s := &site{Tunnel: NewTunnel(uint32(n), "tunnel", 1, 4<<20)}
+	s := &site{Tunnel: NewTunnel(uint32(n), "tunnel", TunnelQueue{Weight: 1, Limit: 4 << 20})}
 	here, there := byte(1), byte(2)
 	if far {
 		here, there = there, here
@@ -153,6 +154,7 @@ func (g *gate) site(n int, far bool) *site {
 	if err := g.lane.SetSocket(s.Tunnel, s.socket, s.socket.local, s.socket.remote); err != nil {
 		g.t.Fatal(err)
 	}
+	g.lane.SetUplink(s.Tunnel, g.uplink)
 	g.lane.SetInbound(s.in)
 	g.lane.SetOutbound(s.Tunnel, s.out)
 	routes := g.lane.routes.Clone()

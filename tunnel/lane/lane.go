@@ -12,17 +12,15 @@ import (
 	"github.com/gaissmai/bart"
 	"golang.org/x/sys/unix"
 
-	"vpngw/fairness"
 	"vpngw/offload"
 	"vpngw/offload/udp"
 )
 
 // Config is what a lane is made with.
 type Config struct {
-	Coalesce   offload.CoalesceOptions
-	QueueLimit int // bytes of memory that packets may wait in, over all tunnels; at least one superpacket's are granted
-	Log        *slog.Logger
-	Mark       *Mark // on the SPIs of our IKE SAs; nil: they cannot be told from others
+	Coalesce offload.CoalesceOptions
+	Log      *slog.Logger
+	Mark     *Mark // on the SPIs of our IKE SAs; nil: they cannot be told from others
 }
 
 // Routes finds the tunnel of a destination. A table given to a lane is not changed
@@ -33,7 +31,7 @@ const (
 	receiveBuffer = 6 * recvLen // what one tunnel may have of a turn: a burst of the peer, and half again
 	recvLen       = 64 << 10    // what one UDP_GRO receive may return
 	recvCalls     = 64          // receives per socket and turn, if it has no UDP_GRO
-	tunReads      = 16          // superpackets read per turn, before the sockets are looked at again
+	tunReads      = 64          // superpackets read per turn, before anything else is looked at again
 )
 
 // Lane moves packets. Do, Stop, Events, Strangers and Counters may be called by any
@@ -65,7 +63,9 @@ type Lane struct {
 	polled        [64]unix.EpollEvent
 
 	// Out.
-	queue      *fairness.Queue[*slot]
+	uplinks    []*Uplink
+	flows      flowHasher
+	timer      timer
 	big, small pool
 	open       []*Tunnel // tunnels whose train has something to send
 	held       []*Tunnel // tunnels that are blocked and hold a train, oldest first
@@ -101,7 +101,7 @@ func New(c Config) (*Lane, error) {
 		strangers: make(chan Event, inboxLen),
 		routes:    new(Routes),
 		inbound:   make(map[uint32]*Inbound),
-		queue:     fairness.NewQueue[*slot](max(c.QueueLimit, bigSlot), 0),
+		flows:     newFlowHasher(),
 		big:       pool{size: bigSlot},
 		small:     pool{size: smallSlot},
 		buffer:    alignedBuffer(receiveBuffer),
@@ -117,7 +117,10 @@ func New(c Config) (*Lane, error) {
 		unix.Close(l.epoll)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	if err := l.watch(l.wake, wakeKey, unix.EPOLLIN); err != nil {
+	if err = l.watch(l.wake, wakeKey, unix.EPOLLIN); err == nil {
+		err = l.timer.open(l)
+	}
+	if err != nil {
 		unix.Close(l.wake)
 		unix.Close(l.epoll)
 		return nil, err
@@ -179,7 +182,7 @@ func (l *Lane) Run() error {
 		if l.stopped {
 			return nil
 		}
-		idle = len(l.ready) == 0 && !l.tunReady && !l.pending.Load()
+		idle = l.rests()
 	}
 }
 
@@ -189,8 +192,23 @@ func (l *Lane) turn() {
 	l.runCommands()
 	l.receive()
 	l.drainTUN()
-	l.flushAll()
-	l.counters.QueueBytes.Store(int64(l.queue.Memory()))
+	l.serve()
+	l.flushTurn()
+	waiting := 0
+	for _, u := range l.uplinks {
+		waiting += u.queue.Memory()
+	}
+	l.counters.QueueBytes.Store(int64(waiting))
+}
+
+// rests tells whether the last turn has left nothing to do at once.
+func (l *Lane) rests() bool {
+	for _, u := range l.uplinks {
+		if u.more {
+			return false
+		}
+	}
+	return len(l.ready) == 0 && !l.tunReady && len(l.open) == 0 && !l.pending.Load()
 }
 
 func (l *Lane) runCommands() {
@@ -215,6 +233,7 @@ func (l *Lane) Close() {
 			e.socket.Close()
 		}
 	}
+	l.timer.close()
 	unix.Close(l.wake)
 	unix.Close(l.epoll)
 }
@@ -337,9 +356,8 @@ func (l *Lane) RemoveTunnel(t *Tunnel) {
 			l.RemoveInbound(spi)
 		}
 	}
-	l.unblock(t) // without a socket all that waits is dropped, and counted
-	l.serve()
-	l.flushAll()
+	l.unblock(t) // without a socket what is sealed is dropped, and counted
+	l.SetUplink(t, nil)
 }
 
 // SendKeepalive sends one byte that keeps a NAT's mapping (RFC 3948 §2.3). What

@@ -20,7 +20,7 @@ const (
 	nextDummy = 59
 )
 
-// drainTUN takes what the TUN has, up to a bound, and sends what may be sent.
+// drainTUN takes what the TUN has, up to a bound, into the queues.
 func (l *Lane) drainTUN() {
 	for range tunReads {
 		if !l.tunReady || l.tun == nil {
@@ -37,7 +37,6 @@ func (l *Lane) drainTUN() {
 			return
 		}
 		l.outbound(s, n)
-		l.serve()
 	}
 }
 
@@ -56,18 +55,39 @@ func (l *Lane) outbound(s *slot, n int) {
 		l.dropRest(s, r)
 		return
 	}
-	t := s.tunnel
-	if l.queue.Blocked(t.class) && n <= smallMax {
+	if t := s.tunnel; n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
 		s = l.shrink(s, n)
 	}
-	l.queue.Enqueue(t.class, &s.node, s.seg.RemainingBytes(), s.cost())
+	l.enqueue(s)
+}
+
+// enqueue puts a packet into its tunnel's queue, and drops what that has no room for.
+func (l *Lane) enqueue(s *slot) {
+	t := s.tunnel
+	q := t.uplink.queue
+	overhead := t.overhead()
+	first, last := s.seg.SegmentLen(), s.seg.LastLen()
+	q.Enqueue(l.now, t.class, &s.node, fairness.Packet{
+		Flow: s.flow, Segments: s.seg.Remaining(),
+		Wire: esp.SealedLen(first) + overhead, LastWire: esp.SealedLen(last) + overhead,
+		Memory: s.cost(), ECN: s.ecn,
+	})
 	for {
-		_, node := l.queue.Evict(t.class)
+		_, node := q.Evict()
 		if node == nil {
 			return
 		}
 		l.dropRest(node.Value, drop.QueueFull)
 	}
+}
+
+// overhead is the bytes that a sealed packet of t has around it on the wire: UDP, IP
+// and what the uplink has below.
+func (t *Tunnel) overhead() int {
+	if t.socket != nil && t.socket.remote.Addr().Is6() && !t.socket.remote.Addr().Is4In6() {
+		return t.uplink.overhead + 8 + 40
+	}
+	return t.uplink.overhead + 8 + 20
 }
 
 // forward is the verdict on a packet that is not dropped.
@@ -89,6 +109,7 @@ func (l *Lane) parse(s *slot, n int) bool {
 	if h.Version == 6 {
 		s.next = nextIPv6
 	}
+	s.flow, s.ecn = l.flows.hash(packet, h), h.TOS&ecnMask != 0
 	return true
 }
 
@@ -105,6 +126,9 @@ func (l *Lane) classify(s *slot) drop.Reason {
 	s.tunnel = t
 	if t.out == nil {
 		return drop.TunnelDown
+	}
+	if t.uplink == nil {
+		return drop.NoSocket
 	}
 	if !t.out.Policy.outbound(h) {
 		return drop.SourcePolicy
@@ -126,7 +150,7 @@ func (l *Lane) dropRest(s *slot, r drop.Reason) {
 func (l *Lane) shrink(s *slot, n int) *slot {
 	to := l.small.get()
 	copy(to.buf, s.buf[:n])
-	to.tunnel, to.next = s.tunnel, s.next
+	to.tunnel, to.next, to.flow, to.ecn = s.tunnel, s.next, s.flow, s.ecn
 	var vh offload.VirtioHeader
 	vh.Decode(to.buf)
 	// The same bytes were accepted a moment ago.
@@ -135,80 +159,57 @@ func (l *Lane) shrink(s *slot, n int) *slot {
 	return to
 }
 
-// serve seals what the queue lets go, until nothing can be sent.
-func (l *Lane) serve() {
-	for {
-		class, node, allowance := l.queue.Next()
-		if class == nil {
-			return
-		}
-		s := node.Value
-		used, verdict := l.seal(s, allowance)
-		l.queue.Used(class, used)
-		if verdict != forward {
-			l.queue.Pop(class)
-			if t := s.tunnel; t.train != nil && t.train.udp.Count() == 0 {
-				l.giveTrain(t.train) // taken for nothing
-				t.train = nil
-			}
-			l.dropRest(s, verdict)
-		} else if s.seg.Remaining() == 0 {
-			l.queue.Pop(class)
-			l.release(s)
-		}
-	}
-}
-
-// seal cuts and seals segments of s into its tunnel's trains, sending them when burst
-// are full, until allowance bytes are used, the tunnel is blocked, or s is spent. A verdict
-// other than forward says why the rest cannot be sent.
-func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
+// seal cuts and seals up to segments of s into its tunnel's trains, sending them when
+// burst are full, until they are done or the tunnel is blocked. used is their bytes. A
+// verdict other than forward says why the rest of s cannot be sent.
+func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason) {
 	t := s.tunnel
-	for s.seg.Remaining() > 0 && used < allowance {
+	for done < segments {
 		if t.out == nil {
-			return used, drop.TunnelDown
+			return done, used, drop.TunnelDown
 		}
 		if t.socket == nil {
-			return used, drop.NoSocket
+			return done, used, drop.NoSocket
 		}
 		if t.train == nil && !l.startTrain(t) {
-			return used, drop.QueueFull
+			return done, used, drop.QueueFull
 		}
 		size := esp.SealedLen(s.seg.SegmentLen())
 		dst := t.train.udp.Reserve(size)
 		if dst == nil {
 			if t.train.udp.Count() == 0 {
-				return used, drop.TooBig
+				return done, used, drop.TooBig
 			}
 			t.full = append(t.full, t.train)
 			t.train = nil
 			if len(t.full) == burst && !l.flush(t) {
-				return used, forward
+				return done, used, forward
 			}
 			continue
 		}
 		o := t.out
 		if o.used.spent(&o.Limits) {
 			l.tellHard(&o.used, t, o.Child)
-			return used, drop.HardLimit
+			return done, used, drop.HardLimit
 		}
 		segment := s.seg.Next()
 		if _, err := o.ESP.Seal(dst, segment, s.next); err != nil {
 			l.tellHard(&o.used, t, o.Child)
 			t.Counters.Drops.Add(drop.Exhausted, 1) // segment, which s has no more
-			return used, drop.Exhausted
+			return done + 1, used, drop.Exhausted
 		}
 		o.used.packets++
 		o.used.bytes += uint64(len(segment))
 		t.train.udp.Commit(size)
 		t.train.inner += len(segment)
+		done++
 		used += len(segment)
 		if !t.open {
 			t.open = true
 			l.open = append(l.open, t)
 		}
 	}
-	return used, forward
+	return done, used, forward
 }
 
 // startTrain gives t an empty train. If there is none, what can be sent is sent now;
@@ -234,10 +235,21 @@ func (l *Lane) flushAll() {
 	}
 }
 
+// flushTurn is flushAll at the end of a turn. A train that the next turn goes on to fill
+// is left open, but never for two turns.
+func (l *Lane) flushTurn() {
+	for i := len(l.open) - 1; i >= 0; i-- {
+		t := l.open[i]
+		if t.kept = !t.kept && t.uplink != nil && t.uplink.more && t.class.Len() > 0; !t.kept {
+			l.flush(t)
+		}
+	}
+}
+
 // flush sends t's trains. It returns false if t is now blocked and keeps some.
 func (l *Lane) flush(t *Tunnel) bool {
 	if t.open {
-		t.open = false
+		t.open, t.kept = false, false
 		l.open = remove(l.open, t)
 	}
 	if t.socket == nil {
@@ -316,6 +328,10 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)
+	if u := t.uplink; u != nil && !t.flying {
+		t.flying = true
+		u.flying = append(u.flying, t)
+	}
 	l.watchSilence(t)
 	if o := t.out; o != nil {
 		l.tellSoft(&o.used, &o.Limits, t, o.Child)
@@ -324,14 +340,14 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 
 func (l *Lane) block(t *Tunnel) {
 	t.Counters.SendBlocked.Add(1)
-	l.queue.Block(t.class)
+	t.uplink.queue.Block(t.class)
 	if !slices.Contains(l.held, t) {
 		l.held = append(l.held, t)
 	}
 	l.wantWritable(t.socket, true)
 }
 
-// unblock lets t send again, first what it has sealed.
+// unblock lets t send again, first what it has sealed. What waits follows in this turn.
 func (l *Lane) unblock(t *Tunnel) {
 	if t.socket != nil {
 		l.wantWritable(t.socket, false)
@@ -339,8 +355,9 @@ func (l *Lane) unblock(t *Tunnel) {
 	if !l.flush(t) {
 		return
 	}
-	l.queue.Unblock(t.class)
-	l.serve()
+	if t.uplink != nil {
+		t.uplink.queue.Unblock(t.class)
+	}
 }
 
 // sendFailed tells control of errors that another socket may cure.

@@ -17,6 +17,7 @@ type Socket interface {
 	Recv(buf []byte, d *udp.Datagrams) error
 	Send(b []byte, size int) (udp.SendResult, error)
 	Drops() uint32
+	Queued() int // bytes sent that have not left this machine
 	Close() error
 }
 
@@ -45,8 +46,9 @@ type endpoint struct {
 
 // Keys of epoll events that are no endpoint.
 const (
-	wakeKey int32 = -1
-	tunKey  int32 = -2
+	wakeKey  int32 = -1
+	tunKey   int32 = -2
+	timerKey int32 = -3
 )
 
 func (l *Lane) watch(fd int, key int32, events uint32) error {
@@ -99,15 +101,23 @@ func (l *Lane) wantWritable(e *endpoint, want bool) {
 	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, e.socket.FD(), &ev)
 }
 
-// poll notes what has become ready. It waits for something only if wait is true.
+// clock reads the lane time.
+func (l *Lane) clock() int64 {
+	l.now = int64(time.Since(l.started))
+	return l.now
+}
+
+// poll notes what has become ready. It waits for something, or for an uplink's time, only
+// if wait is true.
 func (l *Lane) poll(wait bool) error {
 	timeout := 0
 	if wait {
 		timeout = -1
+		l.timer.set(l.wakeTime(), l.clock())
 		l.counters.Sleeps.Add(1)
 	}
 	n, err := unix.EpollWait(l.epoll, l.polled[:], timeout)
-	l.now = int64(time.Since(l.started))
+	l.clock()
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
 			return nil
@@ -119,6 +129,8 @@ func (l *Lane) poll(wait bool) error {
 		case wakeKey:
 			var b [8]byte
 			_, _ = unix.Read(l.wake, b[:]) // an eventfd: reading takes the wake-up back
+		case timerKey:
+			l.timer.at = 0 // expired; the queues know what may go
 		case tunKey:
 			l.tunReady = true
 			if ev.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && ev.Events&unix.EPOLLIN == 0 {

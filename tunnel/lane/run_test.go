@@ -53,7 +53,7 @@ func (g *gate) start() (stop func()) {
 
 // runningGate is a gate whose Close is the test's to call.
 func runningGate(t *testing.T) *gate {
-	l, err := New(Config{QueueLimit: 16 << 20, Coalesce: glueAll})
+	l, err := New(Config{Coalesce: glueAll})
 	if err != nil {
 		t.Fatal(err)
 	}

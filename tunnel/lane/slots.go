@@ -24,7 +24,9 @@ type slot struct {
 	seg    offload.Segmenter
 	node   fairness.Node[*slot]
 	tunnel *Tunnel
-	next   uint8 // ESP next header: 4 or 41
+	next   uint8  // ESP next header: 4 or 41
+	ecn    bool   // the packet's transport is ECN-capable
+	flow   uint64 // of the flow hasher
 }
 
 func newSlot(size int) *slot {

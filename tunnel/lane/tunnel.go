@@ -15,7 +15,12 @@ type Tunnel struct {
 	Name     string
 	Counters Counters
 
+	share    TunnelQueue
+	uplink   *Uplink // nil: it has no way out yet
 	class    *fairness.Class[*slot]
+	counters atomic.Pointer[fairness.ClassCounters]
+	flying   bool // in uplink.flying
+	kept     bool // its train was left open at the end of the last turn
 	out      *Outbound
 	socket   *endpoint
 	full     []*train // datagrams sealed and not yet sent, oldest first, and after them
@@ -28,15 +33,22 @@ type Tunnel struct {
 	unansweredAt int64 // lane time of the last Unanswered
 }
 
-// NewTunnel returns a tunnel without socket and SAs. Its share of the uplink is
-// weight (≥ 1) beside the others'; its packets may wait in limit bytes of memory, at
-// least one superpacket's.
-func NewTunnel(id uint32, name string, weight, limit int) *Tunnel {
-	return &Tunnel{
-		ID: id, Name: name, class: fairness.NewClass[*slot](weight, max(limit, bigSlot)),
-		full: make([]*train, 0, burst+1),
-	}
+// TunnelQueue is a tunnel's part of its uplink.
+type TunnelQueue struct {
+	Weight int    // share of the uplink beside the other tunnels' weights, ≥ 1
+	Limit  int    // bytes of memory that its packets may wait in; at least one superpacket's are granted
+	Rate   uint64 // bits per second on the wire; 0: none of its own
 }
+
+// NewTunnel returns a tunnel without uplink, socket and SAs.
+func NewTunnel(id uint32, name string, q TunnelQueue) *Tunnel {
+	q.Limit = max(q.Limit, bigSlot)
+	return &Tunnel{ID: id, Name: name, share: q, full: make([]*train, 0, burst+1)}
+}
+
+// Queue returns the counters of what waits for the tunnel, nil while it has no uplink.
+// They begin anew when it moves to another one. Any goroutine may call it.
+func (t *Tunnel) Queue() *fairness.ClassCounters { return t.counters.Load() }
 
 // Counters are a tunnel's traffic in inner packets and bytes, without ESP. Any
 // goroutine may read them.

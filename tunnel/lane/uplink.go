@@ -1,0 +1,155 @@
+package lane
+
+import (
+	"time"
+
+	"vpngw/fairness"
+	"vpngw/tunnel/drop"
+)
+
+// UplinkConfig describes what tunnels share: the way out by one interface.
+type UplinkConfig struct {
+	Name     string
+	Rate     uint64        // bits per second on the wire; 0: what the device takes
+	Overhead int           // bytes that each packet has on the wire beside its IP packet
+	FIFO     bool          // one queue for all, without shares, slices and AQM: for comparisons
+	Target   time.Duration // of the AQM; 0: fairness's default
+	Limit    int           // bytes of memory that packets may wait in; at least one superpacket's are granted
+}
+
+// Uplink is the queue of the tunnels that leave by one interface. Its exported fields
+// are fixed; any goroutine may read the counters.
+type Uplink struct {
+	Name     string
+	Counters *fairness.QueueCounters
+
+	queue    *fairness.Queue[*slot]
+	overhead int
+	flying   []*Tunnel // tunnels whose sockets may still hold something
+	more     bool      // it stopped because its part of the turn was used up
+}
+
+// AddUplink makes an uplink, for tunnels to be set to. On the lane's goroutine.
+func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
+	q := fairness.NewQueue[*slot](fairness.Config{
+		Limit: max(c.Limit, bigSlot), Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
+	})
+	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, overhead: c.Overhead}
+	l.uplinks = append(l.uplinks, u)
+	return u
+}
+
+// SetUplink makes t leave by u from now on, with what waits already. A tunnel without
+// uplink sends nothing. On the lane's goroutine.
+func (l *Lane) SetUplink(t *Tunnel, u *Uplink) {
+	if t.uplink == u {
+		return
+	}
+	var waiting []*slot
+	blocked := false
+	if old := t.uplink; old != nil {
+		blocked = old.queue.Blocked(t.class)
+		for n := old.queue.Flush(t.class); n != nil; n = old.queue.Flush(t.class) {
+			waiting = append(waiting, n.Value)
+		}
+		old.queue.Remove(t.class)
+		old.flying = remove(old.flying, t)
+	}
+	t.uplink, t.class, t.flying = u, nil, false
+	if u == nil {
+		for _, s := range waiting {
+			l.dropRest(s, drop.NoSocket)
+		}
+		return
+	}
+	t.class = u.queue.NewClass(fairness.ClassConfig{Weight: t.share.Weight, Limit: t.share.Limit, Rate: t.share.Rate})
+	t.counters.Store(t.class.Counters())
+	if blocked {
+		u.queue.Block(t.class)
+	}
+	for _, s := range waiting {
+		l.enqueue(s)
+	}
+}
+
+// served is how many bytes of an uplink's packets are sealed before the TUN and the
+// sockets are looked at again: some 100 µs of work, so that the TUN's ring, where
+// nothing can be told apart, does not fill up meanwhile.
+const served = 4 * bigSlot
+
+// serve seals what the uplinks' queues let go now.
+func (l *Lane) serve() {
+	for _, u := range l.uplinks {
+		if u.queue.Memory() > 0 {
+			l.serveUplink(u)
+		}
+	}
+}
+
+func (l *Lane) serveUplink(u *Uplink) {
+	u.more = false
+	q := u.queue
+	q.InFlight(l.clock(), u.inFlight())
+	for sent := 0; sent < served; {
+		slice := q.Next(l.clock())
+		if slice.Verdict == fairness.Nothing {
+			return
+		}
+		s := slice.Node.Value
+		t := s.tunnel
+		if slice.Verdict == fairness.Drop {
+			t.Counters.Drops.Add(drop.Congestion, 1)
+			s.seg.Skip()
+			if q.Done(slice, 1) {
+				l.release(s)
+			}
+			continue
+		}
+		if slice.Mark {
+			s.seg.MarkCE()
+		}
+		done, used, verdict := l.seal(s, slice.Segments)
+		sent += used
+		if verdict != forward {
+			if !q.Done(slice, done) {
+				q.Cancel(slice)
+			}
+			if t.train != nil && t.train.udp.Count() == 0 {
+				l.giveTrain(t.train) // taken for nothing
+				t.train = nil
+			}
+			l.dropRest(s, verdict)
+		} else if q.Done(slice, done) {
+			l.release(s)
+		}
+	}
+	u.more = true
+}
+
+// inFlight is the bytes that the sockets of the uplink hold.
+func (u *Uplink) inFlight() (bytes int) {
+	still := u.flying[:0]
+	for _, t := range u.flying {
+		n := 0
+		if t.socket != nil {
+			n = t.socket.socket.Queued()
+		}
+		if t.flying = n > 0; t.flying {
+			still = append(still, t)
+			bytes += n
+		}
+	}
+	u.flying = still
+	return bytes
+}
+
+// wakeTime is the lane time at which an uplink may have something to send again; 0:
+// none has before something happens.
+func (l *Lane) wakeTime() (at int64) {
+	for _, u := range l.uplinks {
+		if w := u.queue.Wake(); w != 0 && (at == 0 || w < at) {
+			at = w
+		}
+	}
+	return at
+}
