@@ -1,236 +1,254 @@
-// Package fairness decides whose packet is sent next and whose is dropped.
-//
-// It is a pure package: sizes in, decisions out. It holds no bytes of any
-// packet, does no I/O, reads no clock and allocates nothing after set-up.
-//
-//	           ┌ class A ▮▮▮▮▮▮ ┐
-//	Enqueue ──▶│ class B ▮      │──▶ Next, Used: deficit round robin by bytes × weight
-//	           └ class C  (blocked: keeps its place, is passed over)
-//
-// A class is one tunnel. Its packets wait whole, as superpackets, and are used
-// up in slices: Next tells which packet is at the front and how many bytes of it
-// may go now, Used how many did. A class that cannot send (its socket is full)
-// is blocked and costs the others nothing.
-//
-// The memory of what waits is bounded in bytes, in all and per class. When a bound
-// is hit, the class that holds the most pays, from the head of its queue, so that
-// an arrival of a class under its share is never the one to be dropped.
 package fairness
 
-// DefaultQuantum is the bytes a class of weight 1 may send in a round: about one
-// superpacket.
-const DefaultQuantum = 64 << 10
+import "time"
 
-// Node links one waiting packet into a queue. It is embedded in, or kept beside,
-// the packet that Value leads back to, and is in at most one queue.
-type Node[T any] struct {
-	Value T
-	size  int // bytes still to be sent
-	cost  int // bytes of memory
-	next  *Node[T]
+// Defaults.
+const (
+	DefaultLimit      = 32 << 20
+	DefaultClassLimit = 4 << 20
+	DefaultSlice      = 250 * time.Microsecond
+	DefaultTarget     = 5 * time.Millisecond   // RFC 8289 §4.3
+	DefaultInterval   = 100 * time.Millisecond // RFC 8289 §4.3
+)
+
+const (
+	// maxSlice holds a superpacket of 64 KiB with what ESP adds to its segments.
+	maxSlice   = 80 << 10
+	maxQuantum = 64 << 10
+	minQuantum = 1514
+	maxDebt    = 32 << 10
+
+	idleAfter   = int64(time.Second) // an empty class keeps its table so long
+	maxFreeSets = 4096               // 5 MB
+)
+
+// Config is what a queue is made with. Zero values are defaults.
+type Config struct {
+	Limit    int           // bytes of memory that packets may hold, over all classes
+	Rate     uint64        // bits per second on the wire; 0: not shaped
+	FIFO     bool          // for comparison: first in, first out over all classes, tail drop, no slices, no AQM
+	Slice    time.Duration // what a slice may take at the rate
+	Target   time.Duration // of CoDel
+	Interval time.Duration // of CoDel
 }
 
-// Class is one tunnel's waiting packets. Its owner is the goroutine of its
-// Queue. Use NewClass.
-type Class[T any] struct {
-	weight  int
-	limit   int
-	memory  int
-	count   int
-	deficit int
-
-	head, tail *Node[T]
-
-	// A class with packets and not blocked is in the ring.
-	ringNext, ringPrev *Class[T]
-	blocked            bool
-	// Classes with packets, blocked or not, are where the fattest is looked for.
-	fullNext, fullPrev *Class[T]
-}
-
-// NewClass returns an empty class. Its share is weight (≥ 1) beside the other
-// classes' weights; it may hold limit bytes of memory.
-func NewClass[T any](weight, limit int) *Class[T] {
-	return &Class[T]{weight: max(weight, 1), limit: limit}
-}
-
-// Memory returns the bytes held by what waits in the class.
-func (c *Class[T]) Memory() int { return c.memory }
-
-// Len returns how many packets wait in the class.
-func (c *Class[T]) Len() int { return c.count }
-
-// Queue serves the classes of one uplink. It belongs to one goroutine.
+// Queue serves the classes of one uplink. It belongs to one goroutine. Every now that it
+// is given is a time in nanoseconds, > 0, that never goes back.
 type Queue[T any] struct {
-	limit   int
-	quantum int
+	limit                int
+	fifo                 bool
+	sliceTime            int64
+	targetTime, interval int64
+
+	now     int64
 	memory  int
-	current *Class[T] // ring of classes that can be served; current is served now
-	full    *Class[T] // list of classes with packets
+	packets int
+	classes int
+	arrived uint64 // packets ever
+
+	rounds  [kinds]list[Class[T]]
+	weight  int    // of the classes in the bulk round
+	clock   uint64 // virtual time: see clockShift
+	slice   int    // bytes on the wire
+	quantum int    // bytes on the wire that a weight of 1 may send in a round
+	debt    int    // bytes that a class may owe before its new flows wait as bulk
+
+	uplink   shaper
+	inflight inflight
+	holding  hold
+	heldFrom int64
+
+	heaps     [heaps]heap[T]
+	grown     *Class[T] // the class that may be over its limit
+	refused   *Node[T]  // FIFO: an arrival without room
+	idle      list[Class[T]]
+	freeSets  *set[T]
+	freeCount int
+
+	counters QueueCounters
 }
 
-// NewQueue returns a queue that holds at most limit bytes of memory over all classes.
-// quantum is the bytes a class of weight 1 sends per round; 0 means DefaultQuantum.
-func NewQueue[T any](limit, quantum int) *Queue[T] {
-	if quantum <= 0 {
-		quantum = DefaultQuantum
+// NewQueue returns a queue without classes.
+func NewQueue[T any](c Config) *Queue[T] {
+	q := &Queue[T]{
+		limit:      c.Limit,
+		fifo:       c.FIFO,
+		sliceTime:  int64(c.Slice),
+		targetTime: int64(c.Target),
+		interval:   int64(c.Interval),
 	}
-	return &Queue[T]{limit: limit, quantum: quantum}
+	if q.limit <= 0 {
+		q.limit = DefaultLimit
+	}
+	if q.sliceTime <= 0 {
+		q.sliceTime = int64(DefaultSlice)
+	}
+	if q.targetTime <= 0 {
+		q.targetTime = int64(DefaultTarget)
+	}
+	if q.interval <= 0 {
+		q.interval = int64(DefaultInterval)
+	}
+	for k := range kinds {
+		q.rounds[k].init()
+	}
+	q.idle.init()
+	for i := range q.heaps {
+		q.heaps[i].which = i
+	}
+	q.inflight.init()
+	q.SetRate(0, c.Rate)
+	return q
 }
 
-// Memory returns the bytes held by what waits in all classes.
+// SetRate changes the uplink's rate in bits per second on the wire; 0: not shaped.
+func (q *Queue[T]) SetRate(now int64, rate uint64) {
+	q.uplink.set(now, rate)
+	q.tune()
+}
+
+// tune fits sizes to the uplink's rate, or to the in-flight limit if that is all that is
+// known of it.
+func (q *Queue[T]) tune() {
+	if q.uplink.rate != 0 {
+		q.slice = q.sliceAt(q.uplink.rate)
+	} else {
+		q.slice = min(q.inflight.limit/2, maxSlice)
+	}
+	q.quantum = min(max(q.slice, minQuantum), maxQuantum)
+	q.debt = min(max(4*q.slice, 2*minQuantum), maxDebt)
+	q.inflight.floor = minInFlight
+	if q.uplink.rate != 0 {
+		q.inflight.floor = max(2*q.slice, 2*minQuantum)
+	}
+}
+
+func (q *Queue[T]) sliceAt(rate uint64) int { return max(bytesIn(rate, q.sliceTime, maxSlice), 1) }
+
+// Memory returns the bytes of memory that what waits in all classes holds.
 func (q *Queue[T]) Memory() int { return q.memory }
 
-// Enqueue puts a packet at the end of c that has size bytes to send and holds cost
-// bytes of memory. A bound may then be
-// exceeded: the caller calls Evict, and drops what it returns, until that is nil.
-func (q *Queue[T]) Enqueue(c *Class[T], n *Node[T], size, cost int) {
-	n.size, n.cost, n.next = size, cost, nil
-	if c.tail == nil {
-		c.head = n
-		q.linkFull(c)
+// Len returns how many packets wait in all classes.
+func (q *Queue[T]) Len() int { return q.packets }
+
+// Counters returns the queue's counters, which any goroutine may read.
+func (q *Queue[T]) Counters() *QueueCounters { return &q.counters }
+
+// Enqueue puts a packet into c. A bound may then be exceeded: the caller calls Evict, and
+// drops what it returns, until that is nil.
+func (q *Queue[T]) Enqueue(now int64, c *Class[T], n *Node[T], p Packet) {
+	q.now = now
+	p.Segments, p.Wire, p.LastWire = max(p.Segments, 1), max(p.Wire, 1), max(p.LastWire, 1)
+	if p.Segments == 1 {
+		p.Wire = p.LastWire
+	}
+	q.arrived++
+	n.packet, n.next, n.arrived, n.waited, n.number = p, nil, now, -1, q.arrived
+	q.giveIdle()
+
+	f := &c.line
+	if q.fifo {
+		if q.memory+p.Memory > q.limit {
+			q.refused, n.flow = n, f
+			return
+		}
 	} else {
-		c.tail.next = n
+		f = q.flowOf(c, p.Flow)
 	}
-	c.tail = n
-	c.memory += cost
-	c.count++
-	q.memory += cost
-	if !c.blocked && c.ringNext == nil {
-		c.deficit = q.quantum * c.weight
-		q.linkRing(c)
+	n.flow = f
+	f.used = q.arrived
+	if f.tail == nil {
+		f.head = n
+	} else {
+		f.tail.next = n
 	}
-}
-
-// Evict takes out one packet while a bound is exceeded, and nil otherwise. c is
-// the class that Enqueue was called for. If c is over its own limit its oldest
-// packet goes, else the oldest of the class that holds the most for its weight.
-func (q *Queue[T]) Evict(c *Class[T]) (*Class[T], *Node[T]) {
+	f.tail = n
+	wire := n.wire(p.Segments)
+	f.backlog += wire
+	f.memory += p.Memory
+	c.memory += p.Memory
+	q.memory += p.Memory
+	c.packets++
+	q.packets++
+	if c.idle.linked() {
+		q.idle.remove(&c.idle)
+	}
+	q.grow(c, f)
+	if !q.held(c) && !c.shaper.open(now) {
+		q.throttle(c)
+	}
 	switch {
-	case c.memory > c.limit:
-	case q.memory > q.limit:
-		c = q.fattest()
+	case q.fifo:
+		c.counters.Kind[Bulk].Backlog.Add(int64(wire))
+		q.joinLine(c)
+	case f.listed:
+		c.counters.Kind[f.kind].Backlog.Add(int64(wire))
 	default:
-		return nil, nil
+		q.activate(f)
 	}
-	return c, q.pop(c)
 }
 
-// Next returns the class to be served, the packet at its front and how many
-// bytes of it may be sent now (always > 0). It returns nil when nothing can be
-// sent. Until Used, Pop or Block has been called it returns the same.
-func (q *Queue[T]) Next() (c *Class[T], n *Node[T], allowance int) {
-	for c = q.current; c != nil; c = q.current {
-		if c.deficit > 0 {
-			return c, c.head, c.deficit
+// pop takes out the first packet of a flow, with what is left of it.
+func (q *Queue[T]) pop(f *flow[T]) *Node[T] {
+	n, c := f.head, f.class
+	if rest := n.packet.Segments; rest > 0 {
+		wire := n.wire(rest)
+		f.backlog -= wire
+		c.counters.Kind[f.kind].Backlog.Add(int64(-wire))
+	}
+	if f.head = n.next; f.head == nil {
+		f.tail = nil
+	}
+	n.next, n.flow = nil, nil
+	m := n.packet.Memory
+	f.memory -= m
+	c.memory -= m
+	q.memory -= m
+	c.packets--
+	q.packets--
+	switch {
+	case q.fifo:
+		q.moveLine(c)
+	case f.head == nil:
+		q.deactivate(f)
+	}
+	if c.packets == 0 {
+		if q.heaps[byRelease].has(c) {
+			q.heaps[byRelease].remove(c)
 		}
-		c.deficit += q.quantum * c.weight
-		q.current = c.ringNext
+		c.idleAt = q.now
+		q.idle.pushBack(&c.idle)
 	}
-	return nil, nil, 0
-}
-
-// Used says that size bytes of c's front packet were sent: they count against the
-// class's share. A packet with nothing left to send is then to be taken out by Pop.
-func (q *Queue[T]) Used(c *Class[T], size int) {
-	c.deficit -= size
-	c.head.size -= size
-}
-
-// Pop takes out c's front packet, spent or not.
-func (q *Queue[T]) Pop(c *Class[T]) *Node[T] { return q.pop(c) }
-
-// Block passes c over until Unblock. It keeps its packets.
-func (q *Queue[T]) Block(c *Class[T]) {
-	c.blocked = true
-	if c.ringNext != nil {
-		q.unlinkRing(c)
-	}
-}
-
-// Unblock lets c be served again.
-func (q *Queue[T]) Unblock(c *Class[T]) {
-	c.blocked = false
-	if c.head != nil && c.ringNext == nil {
-		c.deficit = q.quantum * c.weight
-		q.linkRing(c)
-	}
-}
-
-// Blocked tells whether c is passed over.
-func (q *Queue[T]) Blocked(c *Class[T]) bool { return c.blocked }
-
-func (q *Queue[T]) pop(c *Class[T]) *Node[T] {
-	n := c.head
-	if n == nil {
-		return nil
-	}
-	c.head = n.next
-	c.memory -= n.cost
-	c.count--
-	q.memory -= n.cost
-	n.next = nil
-	if c.head == nil {
-		c.tail = nil
-		q.unlinkFull(c)
-		if c.ringNext != nil {
-			q.unlinkRing(c)
-		}
+	if q.packets == 0 {
+		q.clock += uint64(q.debt) << clockShift // whatever is owed, nobody is there to be paid
 	}
 	return n
 }
 
-func (q *Queue[T]) fattest() *Class[T] {
-	var worst *Class[T]
-	for c := q.full; c != nil; c = c.fullNext {
-		if worst == nil || c.memory*worst.weight > worst.memory*c.weight {
-			worst = c
-		}
-	}
-	return worst
-}
-
-// linkRing puts c at the end of the round, behind all that wait already.
-func (q *Queue[T]) linkRing(c *Class[T]) {
-	if q.current == nil {
-		c.ringNext, c.ringPrev = c, c
-		q.current = c
+// giveIdle takes the table from a class that has been empty for long.
+func (q *Queue[T]) giveIdle() {
+	if q.idle.len == 0 {
 		return
 	}
-	at := q.current
-	c.ringNext, c.ringPrev = at, at.ringPrev
-	at.ringPrev.ringNext = c
-	at.ringPrev = c
+	if c := q.idle.front(); q.now-c.idleAt > idleAfter {
+		q.idle.remove(&c.idle)
+		q.giveSets(c)
+	}
 }
 
-func (q *Queue[T]) unlinkRing(c *Class[T]) {
-	if c.ringNext == c {
-		q.current = nil
-	} else {
-		if q.current == c {
-			q.current = c.ringNext
-		}
-		c.ringNext.ringPrev, c.ringPrev.ringNext = c.ringPrev, c.ringNext
-	}
-	c.ringNext, c.ringPrev = nil, nil
-}
+// Cancel takes the whole packet of a slice out, since it cannot be sent. Nothing of the
+// slice counts as sent.
+func (q *Queue[T]) Cancel(s Slice[T]) *Node[T] { return q.pop(s.Node.flow) }
 
-func (q *Queue[T]) linkFull(c *Class[T]) {
-	c.fullNext, c.fullPrev = q.full, nil
-	if q.full != nil {
-		q.full.fullPrev = c
+// Flush takes one packet of c out; nil if there is none.
+func (q *Queue[T]) Flush(c *Class[T]) *Node[T] {
+	switch {
+	case c.packets == 0:
+		return nil
+	case q.fifo:
+		return q.pop(&c.line)
+	case c.flows[Sparse].len > 0:
+		return q.pop(c.flows[Sparse].front())
 	}
-	q.full = c
-}
-
-func (q *Queue[T]) unlinkFull(c *Class[T]) {
-	if c.fullPrev != nil {
-		c.fullPrev.fullNext = c.fullNext
-	} else {
-		q.full = c.fullNext
-	}
-	if c.fullNext != nil {
-		c.fullNext.fullPrev = c.fullPrev
-	}
-	c.fullNext, c.fullPrev = nil, nil
+	return q.pop(c.flows[Bulk].front())
 }

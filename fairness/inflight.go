@@ -1,0 +1,75 @@
+package fairness
+
+import "time"
+
+const (
+	startInFlight = 2 * maxSlice
+	minInFlight   = 16 << 10
+	maxInFlight   = 4 << 20
+
+	inFlightPoll     = int64(250 * time.Microsecond) // after being held back, look again
+	inFlightInterval = int64(100 * time.Millisecond) // over which slack must show
+)
+
+// inflight bounds the bytes below the queue, in sockets and devices, as Linux's dynamic
+// queue limits (lib/dynamic_queue_limits.c) do: it grows when the device ran dry although
+// the limit held something back, and shrinks by what was never needed over an interval.
+// The kernel hears of each completion; this one is told now and then, by report.
+type inflight struct {
+	known bool // there was a report: without, nothing is limited
+	held  bool // since the last report the limit held something back
+	bytes int  // below us: as reported, and what was sent since
+	peak  int  // most of that since the last report
+	limit int
+	floor int
+	slack int   // the least that was left when there was more to send
+	until int64 // end of the interval
+}
+
+func (l *inflight) init() { l.limit, l.slack = startInFlight, maxInFlight }
+
+func (l *inflight) sent(bytes int) {
+	l.bytes += bytes
+	l.peak = max(l.peak, l.bytes)
+}
+
+func (l *inflight) full() bool { return l.known && l.bytes >= l.limit }
+
+// report takes what is below us now and returns whether the limit changed.
+func (l *inflight) report(now int64, bytes int) (changed bool) {
+	before := l.limit
+	if l.held {
+		l.slack = min(l.slack, bytes)
+		if bytes == 0 { // it ran dry: what it drained was too little
+			l.limit += max(l.peak, l.floor)
+			l.restart(now)
+		}
+	}
+	if now >= l.until {
+		// Half of it: what the caller's lateness needs now and then is not in every interval.
+		if l.slack < maxInFlight {
+			l.limit -= l.slack / 2
+		}
+		l.restart(now)
+	}
+	l.limit = min(max(l.limit, l.floor), maxInFlight)
+	l.known, l.held = true, false
+	l.bytes, l.peak = bytes, bytes
+	return l.limit != before
+}
+
+func (l *inflight) restart(now int64) {
+	l.slack, l.until = maxInFlight, now+inFlightInterval
+}
+
+// InFlight tells the queue how many bytes the sockets of its uplink hold now, as SIOCOUTQ
+// counts them. From the first call on the queue holds Next back by a limit of its own:
+// call it, when Wake asks for it and whenever it costs nothing, before Next.
+func (q *Queue[T]) InFlight(now int64, bytes int) {
+	q.now = now
+	if q.inflight.report(now, max(bytes, 0)) {
+		q.counters.InFlightLimit.Store(int64(q.inflight.limit))
+		q.tune()
+	}
+	q.counters.InFlight.Store(int64(bytes))
+}
