@@ -151,9 +151,8 @@ func (g *Gateway) setUp() error {
 	g.log.Info("TUN device is up", "interface", g.tun.Name(), "mtu", g.tun.MTU(), "offloads", features.String())
 	glue := !g.cfg.Offload.NoCoalesce
 	g.lane, err = lane.New(lane.Config{
-		QueueLimit: g.cfg.Buffers.Queue,
-		Log:        g.log,
-		Mark:       g.mark,
+		Log:  g.log,
+		Mark: g.mark,
 		Coalesce: offload.CoalesceOptions{
 			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
 			UDP4: glue && features.USO, UDP6: glue && features.USO,
@@ -162,6 +161,7 @@ func (g *Gateway) setUp() error {
 	if err != nil {
 		return err
 	}
+	g.addUplink()
 	if err := g.lane.SetTUN(g.tun); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type child struct {
 }
 
 func newTunnel(id ike.PeerID, cfg *TunnelConfig, queue int) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: lane.NewTunnel(uint32(id), cfg.Name, max(cfg.Weight, 1), queue)}
+	t := &tunnel{id: id, cfg: cfg, lane: lane.NewTunnel(uint32(id), cfg.Name, lane.TunnelQueue{Weight: max(cfg.Weight, 1), Limit: queue})}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -347,7 +347,7 @@ func ikeMessage(n int) []byte {
 }
 
 func TestEveryDropIsCountedOnce(t *testing.T) {
-	seen := map[drop.Reason]bool{drop.QueueFull: true} // see TestQueueIsBounded
+	seen := map[drop.Reason]bool{drop.QueueFull: true, drop.Congestion: true} // see TestQueueIsBounded, TestCongestion
 	for _, c := range dropCases {
 		t.Run(c.name, func(t *testing.T) {
 			g := newGate(t)

@@ -50,7 +50,7 @@ func (g *gate) settle() {
 	g.t.Helper()
 	for range 10000 {
 		g.step()
-		if g.lane.rests() {
+		if g.lane.rests() && g.lane.wakeTime() == 0 {
 			return
 		}
 	}

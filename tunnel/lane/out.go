@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vpngw/crypto/esp"
+	"vpngw/fairness"
 	"vpngw/offload"
 	"vpngw/offload/tun"
 	"vpngw/offload/udp"
@@ -246,6 +247,16 @@ func (l *Lane) flushTurn() {
 	}
 }
 
+// flushFull sends the trains that are full.
+func (l *Lane) flushFull() {
+	for i := len(l.open) - 1; i >= 0; i-- {
+		if t := l.open[i]; len(t.full) > 0 && t.socket != nil && !l.sendFull(t) {
+			t.open, t.kept = false, false
+			l.open = remove(l.open, t)
+		}
+	}
+}
+
 // flush sends t's trains. It returns false if t is now blocked and keeps some.
 func (l *Lane) flush(t *Tunnel) bool {
 	if t.open {
@@ -256,12 +267,8 @@ func (l *Lane) flush(t *Tunnel) bool {
 		l.discard(t, drop.NoSocket)
 		return true
 	}
-	for len(t.full) > 0 {
-		if !l.send(t, t.full[0]) {
-			return false
-		}
-		l.giveTrain(t.full[0])
-		t.full = slices.Delete(t.full, 0, 1)
+	if !l.sendFull(t) {
+		return false
 	}
 	if t.train != nil {
 		if !l.send(t, t.train) {
@@ -271,6 +278,17 @@ func (l *Lane) flush(t *Tunnel) bool {
 		t.train = nil
 	}
 	l.held = remove(l.held, t)
+	return true
+}
+
+func (l *Lane) sendFull(t *Tunnel) bool {
+	for len(t.full) > 0 {
+		if !l.send(t, t.full[0]) {
+			return false
+		}
+		l.giveTrain(t.full[0])
+		t.full = slices.Delete(t.full, 0, 1)
+	}
 	return true
 }
 

@@ -18,6 +18,7 @@ type flow struct {
 	srcPort, dstPort uint16
 	id               uint16
 	seq              uint32
+	tos              uint8
 }
 
 // packet returns one whole packet with right checksums, built by gopacket.
@@ -31,9 +32,9 @@ func (f *flow) packet(payload []byte, push bool) []byte {
 		proto = layers.IPProtocolUDP
 	}
 	if f.src.Is4() {
-		ip = &layers.IPv4{Version: 4, TTL: 64, Id: f.id, Flags: layers.IPv4DontFragment, Protocol: proto, SrcIP: f.src.AsSlice(), DstIP: f.dst.AsSlice()}
+		ip = &layers.IPv4{Version: 4, TOS: f.tos, TTL: 64, Id: f.id, Flags: layers.IPv4DontFragment, Protocol: proto, SrcIP: f.src.AsSlice(), DstIP: f.dst.AsSlice()}
 	} else {
-		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: proto, SrcIP: f.src.AsSlice(), DstIP: f.dst.AsSlice()}
+		ip = &layers.IPv6{Version: 6, TrafficClass: f.tos, HopLimit: 64, NextHeader: proto, SrcIP: f.src.AsSlice(), DstIP: f.dst.AsSlice()}
 	}
 	buf := gopacket.NewSerializeBuffer()
 	options := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}

@@ -57,7 +57,7 @@ func runningGate(t *testing.T) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{t: t, lane: l, tun: newFakeTUN(t)}
+	g := &gate{t: t, lane: l, tun: newFakeTUN(t), uplink: l.AddUplink(UplinkConfig{Name: "wan", Limit: 16 << 20, Target: time.Minute})}
 	if err := l.SetTUN(g.tun); err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +174,8 @@ func TestRunOverLoopback(t *testing.T) {
 			for _, s := range []*site{near, far} {
 				wantDrops(t, &s.Counters.Drops, nil)
 			}
-			if after := openFiles(t); after != before-4 { // two epolls, two eventfds
-				t.Errorf("%d descriptors are open, %d before: want 4 fewer", after, before)
+			if after := openFiles(t); after != before-6 { // two epolls, two eventfds, two timers
+				t.Errorf("%d descriptors are open, %d before: want 6 fewer", after, before)
 			}
 		})
 	}

@@ -80,50 +80,67 @@ const served = 4 * bigSlot
 // serve seals what the uplinks' queues let go now.
 func (l *Lane) serve() {
 	for _, u := range l.uplinks {
-		if u.queue.Memory() > 0 {
+		if u.more = false; u.queue.Len() > 0 {
 			l.serveUplink(u)
 		}
 	}
 }
 
 func (l *Lane) serveUplink(u *Uplink) {
-	u.more = false
 	q := u.queue
 	q.InFlight(l.clock(), u.inFlight())
+	reported := 0
 	for sent := 0; sent < served; {
 		slice := q.Next(l.clock())
-		if slice.Verdict == fairness.Nothing {
-			return
-		}
-		s := slice.Node.Value
-		t := s.tunnel
-		if slice.Verdict == fairness.Drop {
-			t.Counters.Drops.Add(drop.Congestion, 1)
-			s.seg.Skip()
-			if q.Done(slice, 1) {
-				l.release(s)
+		switch slice.Verdict {
+		case fairness.Send:
+			sent += l.sendSlice(u, slice)
+		case fairness.Drop:
+			l.dropSegment(u, slice)
+		case fairness.Nothing:
+			if sent == reported {
+				return
 			}
-			continue
-		}
-		if slice.Mark {
-			s.seg.MarkCE()
-		}
-		done, used, verdict := l.seal(s, slice.Segments)
-		sent += used
-		if verdict != forward {
-			if !q.Done(slice, done) {
-				q.Cancel(slice)
-			}
-			if t.train != nil && t.train.udp.Count() == 0 {
-				l.giveTrain(t.train) // taken for nothing
-				t.train = nil
-			}
-			l.dropRest(s, verdict)
-		} else if q.Done(slice, done) {
-			l.release(s)
+			// The in-flight limit may be all that holds the queue back.
+			l.flushFull()
+			q.InFlight(l.clock(), u.inFlight())
+			reported = sent
 		}
 	}
 	u.more = true
+}
+
+// sendSlice seals a slice and returns how many bytes of packets that were.
+func (l *Lane) sendSlice(u *Uplink, slice fairness.Slice[*slot]) int {
+	s := slice.Node.Value
+	if slice.Mark {
+		s.seg.MarkCE()
+	}
+	done, used, verdict := l.seal(s, slice.Segments)
+	spent := u.queue.Done(slice, done)
+	if verdict != forward {
+		if !spent {
+			u.queue.Cancel(slice)
+		}
+		if t := s.tunnel; t.train != nil && t.train.udp.Count() == 0 {
+			l.giveTrain(t.train) // taken for nothing
+			t.train = nil
+		}
+		l.dropRest(s, verdict)
+	} else if spent {
+		l.release(s)
+	}
+	return used
+}
+
+// dropSegment drops the segment that the AQM has chosen.
+func (l *Lane) dropSegment(u *Uplink, slice fairness.Slice[*slot]) {
+	s := slice.Node.Value
+	s.seg.Skip()
+	s.tunnel.Counters.Drops.Add(drop.Congestion, 1)
+	if u.queue.Done(slice, 1) {
+		l.release(s)
+	}
 }
 
 // inFlight is the bytes that the sockets of the uplink hold.

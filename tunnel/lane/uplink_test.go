@@ -1,0 +1,209 @@
+package lane
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"vpngw/offload"
+	"vpngw/tunnel/drop"
+)
+
+// advance moves the lane's time on.
+func (g *gate) advance(d time.Duration) { g.lane.started = g.lane.started.Add(-d) }
+
+// shaped is a gate whose tunnel 1 leaves by a slow uplink, in steps of the test's time.
+func shaped(t testing.TB, c UplinkConfig) (g *gate, s *site) {
+	g = newGate(t)
+	s = g.site(1, false)
+	c.Limit = 16 << 20
+	g.uplink = g.lane.AddUplink(c)
+	g.lane.SetUplink(s.Tunnel, g.uplink)
+	return g, s
+}
+
+// TestUplinkRate: what leaves in a time is what the rate lets, all of it in the end, and
+// the lane knows when it has to wake up.
+func TestUplinkRate(t *testing.T) {
+	g, s := shaped(t, UplinkConfig{Rate: 80e6, Overhead: 14, Target: time.Hour})
+	f := tcp4(1, 5)
+	var want [][]byte
+	for i := range 20 {
+		p := f.super(bytesOf(40*1000, byte(i)), 1000)
+		want = append(want, cut(t, p)...)
+		g.tun.push(p)
+	}
+	var got [][]byte
+	wire := 0
+	for ms := 0; len(got) < len(want); ms++ {
+		g.step()
+		for _, p := range s.opened(t) {
+			got = append(got, p)
+			wire += len(p) + 14 + 20 + 8 + 8 + 8 + 2 + 16 // ESP's padding left out: 1040 and 2 are a multiple of 4, less 2
+		}
+		if most := (ms + 2) * 10_000; wire > most {
+			t.Fatalf("%d bytes have left after %d ms at 10,000 a ms", wire, ms)
+		}
+		if g.uplink.queue.Len() > 0 {
+			if ahead := time.Duration(g.lane.wakeTime() - g.lane.now); ahead > time.Millisecond {
+				t.Fatalf("the lane would sleep for %v", ahead)
+			}
+		}
+		if ms > 1000 {
+			t.Fatalf("%d of %d packets have left in a second", len(got), len(want))
+		}
+		g.advance(time.Millisecond)
+	}
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Fatalf("packet %d is not what was to be sent", i)
+		}
+	}
+	if at := g.lane.wakeTime(); at != 0 {
+		t.Errorf("an empty queue wants to be woken at %d", at)
+	}
+}
+
+// TestCongestion: a flow whose packets wait too long loses single segments, or has them
+// marked if it is ECN-capable.
+func TestCongestion(t *testing.T) {
+	for _, capable := range []bool{false, true} {
+		g, s := shaped(t, UplinkConfig{Rate: 8e6})
+		f := tcp4(1, 5)
+		if capable {
+			f.tos = offload.ECT0
+		}
+		total := 0
+		for i := range 20 {
+			g.tun.push(f.super(bytesOf(40*1000, byte(i)), 1000))
+			total += 40
+		}
+		sent, marked := 0, 0
+		for range 2000 {
+			g.step()
+			for _, p := range s.opened(t) {
+				sent++
+				if p[1]&offload.ECNMask == offload.CE {
+					marked++
+				}
+			}
+			g.advance(time.Millisecond)
+		}
+		lost := int(s.Counters.Drops.Get(drop.Congestion))
+		if sent+lost != total {
+			t.Errorf("ECN %v: %d packets sent and %d dropped of %d", capable, sent, lost, total)
+		}
+		if capable && (marked == 0 || lost != 0) || !capable && (marked != 0 || lost == 0) {
+			t.Errorf("ECN %v: %d dropped, %d marked", capable, lost, marked)
+		}
+		if most := total / 4; lost+marked > most {
+			t.Errorf("ECN %v: %d dropped and %d marked of %d", capable, lost, marked, total)
+		}
+		wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.Congestion: lost})
+	}
+}
+
+// TestSetUplink: what waits at one uplink goes out by the other, in order, also when the
+// tunnel's socket is full meanwhile.
+func TestSetUplink(t *testing.T) {
+	for _, blocked := range []bool{false, true} {
+		g, s := shaped(t, UplinkConfig{Rate: 8e3})
+		if blocked {
+			s.block(0)
+		}
+		f := tcp4(1, 5)
+		var want [][]byte
+		for i := range 10 {
+			p := f.super(bytesOf(20*1000, byte(i)), 1000)
+			want = append(want, cut(t, p)...)
+			g.tun.push(p)
+		}
+		g.step()
+		if g.uplink.queue.Len() == 0 {
+			t.Fatal("nothing waits at the slow uplink")
+		}
+		before := s.Queue()
+		fast := g.lane.AddUplink(UplinkConfig{Target: time.Hour})
+		g.lane.SetUplink(s.Tunnel, fast)
+		if s.Queue() == before {
+			t.Error("the counters are still those of the uplink before")
+		}
+		g.settle()
+		if blocked {
+			if got := len(s.opened(t)); got != 0 {
+				t.Errorf("a blocked tunnel sent %d packets", got)
+			}
+			s.free()
+			g.settle()
+		}
+		s.wantPackets(t, want)
+		wantDrops(t, &s.Counters.Drops, nil)
+
+		g.tun.push(f.super(bytesOf(2*1000, 0), 1000))
+		s.block(0)
+		g.step()
+		g.tun.push(f.super(bytesOf(3*1000, 0), 1000))
+		g.step()
+		g.lane.SetUplink(s.Tunnel, nil)
+		wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 3})
+		g.tun.push(f.super(bytesOf(4*1000, 0), 1000))
+		g.step()
+		wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 7})
+	}
+}
+
+// TestDeviceQueue: what the socket still holds keeps the rest in the queue.
+func TestDeviceQueue(t *testing.T) {
+	g, s := shaped(t, UplinkConfig{Target: time.Hour})
+	f := tcp4(1, 5)
+	total := 0
+	for i := range 40 {
+		g.tun.push(f.super(bytesOf(40*1000, byte(i)), 1000))
+		total += 40
+	}
+	s.socket.queued = 1 << 20
+	for range 100 {
+		g.step()
+		g.advance(time.Millisecond)
+	}
+	held := len(s.opened(t))
+	if held == 0 || held > total/2 {
+		t.Errorf("%d of %d packets were sent although none left the device", held, total)
+	}
+	if at := g.lane.wakeTime(); at == 0 || at-g.lane.now > int64(time.Millisecond) {
+		t.Errorf("the lane would look again at %d, it is %d", at, g.lane.now)
+	}
+	s.socket.queued = 0
+	g.advance(time.Millisecond)
+	g.settle()
+	if got := held + len(s.opened(t)); got != total {
+		t.Errorf("%d of %d packets were sent", got, total)
+	}
+}
+
+// TestTimer: the lane sleeps until its uplink may send again, and no longer.
+func TestTimer(t *testing.T) {
+	g := runningGate(t)
+	s := g.site(1, false)
+	g.lane.SetUplink(s.Tunnel, g.lane.AddUplink(UplinkConfig{Rate: 80e6, Limit: 16 << 20, Target: time.Hour}))
+	stop := g.start()
+	start := time.Now()
+	f := tcp4(1, 5)
+	total := 0
+	for i := range 25 {
+		g.tun.push(f.super(bytesOf(40*1000, byte(i)), 1000))
+		total += 40
+	}
+	sent := 0
+	eventually(t, "all packets", func() bool {
+		sent += len(s.opened(t))
+		return sent == total
+	})
+	if took := time.Since(start); took < 90*time.Millisecond { // a MB at 10 MB/s
+		t.Errorf("sent in %v", took)
+	}
+	stop()
+	if turns := g.lane.counters.Turns.Load(); turns > 5000 {
+		t.Errorf("%d turns: the lane does not sleep", turns)
+	}
+}
