@@ -175,7 +175,7 @@ func (l *Lane) seal(s *slot, allowance int) (used int, verdict drop.Reason) {
 			return used, drop.QueueFull
 		}
 		size := esp.SealedLen(s.seg.SegmentLen())
-		dst := t.train.udp.Reserve(size)
+		dst := t.train.reserve(size, t.outerTOS(s.seg.TOS()))
 		if dst == nil {
 			if t.train.udp.Count() == 0 {
 				return used, drop.TooBig
@@ -280,7 +280,7 @@ func (l *Lane) discard(t *Tunnel, r drop.Reason) {
 // left in the train is to be sent later.
 func (l *Lane) send(t *Tunnel, tr *train) bool {
 	count, size := tr.udp.Count(), tr.udp.Size()
-	res, err := t.socket.socket.Send(tr.udp.Bytes(), size)
+	res, err := t.socket.socket.Send(tr.udp.Bytes(), size, tr.tos)
 	if res.Fallback {
 		t.Counters.SegmentFallbacks.Add(1)
 	}
