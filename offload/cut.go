@@ -35,6 +35,10 @@ func (s *Segmenter) Next() []byte {
 	} else {
 		s.patchUDP(l4, payload)
 	}
+	if s.ce {
+		SetECN(segment, CE)
+		s.ce = false
+	}
 	return segment
 }
 

@@ -39,6 +39,7 @@ type Segmenter struct {
 	seq     uint32 // TCP sequence number of the next segment
 	flags   uint8  // TCP flags of the next segment, but for those of the last
 	last    uint8  // TCP flags to add on the last segment
+	ce      bool   // congestion experienced is to be marked on the next segment
 	ipSum   uint32 // sum of the IPv4 header without length, ID and checksum
 	l4Sum   uint32 // sum of pseudo-header and header without what differs by segment
 	header  [maxHeader]byte
@@ -77,7 +78,7 @@ func (s *Segmenter) Reset(vh VirtioHeader, pkt []byte) error {
 // ResetParsed is Reset for a packet that [ParseHeaders] has already read into h.
 func (s *Segmenter) ResetParsed(vh VirtioHeader, pkt []byte, h *Headers) error {
 	s.remaining, s.left, s.at = 0, 0, 0
-	s.headerLen = 0
+	s.headerLen, s.ce = 0, false
 	s.pkt = pkt[:h.Len]
 	if vh.GSOType == GSONone {
 		return s.resetPlain(vh)

@@ -21,7 +21,7 @@ func BenchmarkLoopback64KiB(b *testing.B) {
 	var d Datagrams
 	b.Run("send", func(b *testing.B) {
 		for range b.N {
-			if _, err := from.Send(train.Bytes(), train.Size()); err != nil {
+			if _, err := from.Send(train.Bytes(), train.Size(), 0); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()
@@ -33,7 +33,7 @@ func BenchmarkLoopback64KiB(b *testing.B) {
 	b.Run("recv", func(b *testing.B) {
 		for range b.N {
 			b.StopTimer()
-			from.Send(train.Bytes(), train.Size())
+			from.Send(train.Bytes(), train.Size(), 0)
 			b.StartTimer()
 			if err := to.Recv(buf, &d); err != nil {
 				b.Fatal(err)
@@ -42,7 +42,7 @@ func BenchmarkLoopback64KiB(b *testing.B) {
 	})
 	b.Run("send and recv", func(b *testing.B) {
 		for range b.N {
-			if _, err := from.Send(train.Bytes(), train.Size()); err != nil {
+			if _, err := from.Send(train.Bytes(), train.Size(), 0); err != nil {
 				b.Fatal(err)
 			}
 			if err := to.Recv(buf, &d); err != nil {

@@ -27,19 +27,36 @@ func (c *controlBuffer) bytes() []byte {
 // put makes the buffer hold one control message with room for n bytes of data,
 // zeroed, and returns the data and the length of the whole.
 func (c *controlBuffer) put(level, kind int32, n int) (data []byte, length int) {
-	b := c.bytes()
-	h := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	return c.add(0, level, kind, n)
+}
+
+// add is put behind the messages in the first at bytes.
+func (c *controlBuffer) add(at int, level, kind int32, n int) (data []byte, length int) {
+	b := c.bytes()[at:]
+	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
 	h.Level, h.Type = level, kind
 	h.SetLen(cmsgHeaderLen + n)
 	data = b[cmsgHeaderLen : cmsgHeaderLen+n]
 	clear(data)
-	return data, cmsgHeaderLen + cmsgAlign(n)
+	return data, at + cmsgHeaderLen + cmsgAlign(n)
 }
 
 // putSegment asks for the payload to be cut into datagrams of size bytes.
 func (c *controlBuffer) putSegment(size int) (length int) {
 	data, length := c.put(unix.SOL_UDP, unix.UDP_SEGMENT, 2)
 	*(*uint16)(unsafe.Pointer(&data[0])) = uint16(size)
+	return length
+}
+
+// addTOS asks for the datagrams to leave with this IPv4 TOS or IPv6 traffic class,
+// behind the messages in the first at bytes.
+func (c *controlBuffer) addTOS(at int, v4 bool, tos uint8) (length int) {
+	level, kind := int32(unix.IPPROTO_IPV6), int32(unix.IPV6_TCLASS)
+	if v4 {
+		level, kind = unix.IPPROTO_IP, unix.IP_TOS
+	}
+	data, length := c.add(at, level, kind, 4)
+	*(*int32)(unsafe.Pointer(&data[0])) = int32(tos)
 	return length
 }
 

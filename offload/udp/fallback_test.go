@@ -71,7 +71,7 @@ func TestSegmentationRefused(t *testing.T) {
 			send := func(wantTrains int, want SendResult) {
 				t.Helper()
 				kernel.trains, kernel.singles = 0, 0
-				result, err := from.Send(data, 1000)
+				result, err := from.Send(data, 1000, 0)
 				if err != nil || result != want || kernel.trains != wantTrains {
 					t.Fatalf("%+v, %v after %d trains", result, err, kernel.trains)
 				}
@@ -123,7 +123,7 @@ func TestSegmentationNotBlamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			from, to, kernel, _ := faultyPair(t, fault)
-			result, err := from.Send(pattern(4500), 1000)
+			result, err := from.Send(pattern(4500), 1000, 0)
 			want := SendResult{Sent: 500, Done: 4500, Lost: 4, Fallback: true}
 			wantErr := unix.EMSGSIZE
 			if name == "EIO that means something" {
@@ -150,7 +150,7 @@ func TestSegmentationNotBlamed(t *testing.T) {
 func TestWouldBlock(t *testing.T) {
 	t.Run("segmented", func(t *testing.T) {
 		from, to, kernel, _ := faultyPair(t, refuseTrains(unix.EAGAIN))
-		result, err := from.Send(pattern(4500), 1000)
+		result, err := from.Send(pattern(4500), 1000, 0)
 		if err != ErrWouldBlock || result != (SendResult{}) || kernel.singles != 0 || !from.Segmenting() {
 			t.Errorf("%+v, %v, %d singles", result, err, kernel.singles)
 		}
@@ -165,7 +165,7 @@ func TestWouldBlock(t *testing.T) {
 			}
 			return unix.EAGAIN
 		})
-		result, err := from.Send(pattern(4500), 1000)
+		result, err := from.Send(pattern(4500), 1000, 0)
 		if err != ErrWouldBlock || result != (SendResult{Fallback: true}) || kernel.singles != 1 || !from.Segmenting() {
 			t.Errorf("%+v, %v, %d singles, segmenting %t", result, err, kernel.singles, from.Segmenting())
 		}
@@ -191,13 +191,13 @@ func TestWouldBlock(t *testing.T) {
 			train.Commit(n)
 			rest = rest[n:]
 		}
-		result, err := from.Send(train.Bytes(), train.Size())
+		result, err := from.Send(train.Bytes(), train.Size(), 0)
 		if want := (SendResult{Sent: 3000, Done: 3000 + lost*1000, Lost: lost, Fallback: true}); err != ErrWouldBlock || result != want {
 			t.Errorf("%+v, %v", result, err)
 		}
 		train.Discard(result.Done)
 		rest := len(data) - result.Done
-		result, err = from.Send(train.Bytes(), train.Size())
+		result, err = from.Send(train.Bytes(), train.Size(), 0)
 		if err != nil || result.Sent != rest {
 			t.Errorf("the rest: %+v, %v", result, err)
 		}
@@ -211,7 +211,7 @@ func TestWouldBlock(t *testing.T) {
 func TestRefusedForGood(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EPERM, unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENOBUFS} {
 		from, _, kernel, _ := faultyPair(t, func(*faultyKernel, int, int) unix.Errno { return errno })
-		result, err := from.Send(pattern(4500), 1000)
+		result, err := from.Send(pattern(4500), 1000, 0)
 		if err != errno || result != (SendResult{Done: 4500, Lost: 5}) || kernel.singles != 0 {
 			t.Errorf("%v: %+v, %v", errno, result, err)
 		}
@@ -225,7 +225,7 @@ func TestRefusedForGood(t *testing.T) {
 // passed on while the data goes out.
 func TestAsynchronousReports(t *testing.T) {
 	from, _, kernel, _ := faultyPair(t, func(*faultyKernel, int, int) unix.Errno { return unix.ECONNREFUSED })
-	result, err := from.Send(pattern(2000), 1000)
+	result, err := from.Send(pattern(2000), 1000, 0)
 	var async AsyncError
 	if !errors.As(err, &async) || result != (SendResult{Done: 2000, Lost: 2}) || kernel.trains != asyncRetries+1 {
 		t.Errorf("%+v, %v after %d calls", result, err, kernel.trains)
@@ -237,7 +237,7 @@ func TestAsynchronousReports(t *testing.T) {
 			}
 			return 0
 		})
-		result, err := from.Send(pattern(2000), 1000)
+		result, err := from.Send(pattern(2000), 1000, 0)
 		if err != nil || result != (SendResult{Sent: 2000, Done: 2000, Async: AsyncError(errno)}) || kernel.singles != 0 {
 			t.Errorf("%v: %+v, %v", errno, result, err)
 		}
@@ -247,12 +247,12 @@ func TestAsynchronousReports(t *testing.T) {
 func TestSendRefusesWhatIsNoTrain(t *testing.T) {
 	from, _, kernel, _ := faultyPair(t, func(*faultyKernel, int, int) unix.Errno { return 0 })
 	for _, c := range []struct{ bytes, size int }{{1, 0}, {1, -1}, {MaxTrain + 1, 1400}, {MaxSegments + 1, 1}, {MaxTrain + 1, MaxTrain + 1}} {
-		result, err := from.Send(pattern(c.bytes), c.size)
+		result, err := from.Send(pattern(c.bytes), c.size, 0)
 		if err != ErrTrain || result != (SendResult{}) {
 			t.Errorf("%d bytes of %d: %+v, %v", c.bytes, c.size, result, err)
 		}
 	}
-	if result, err := from.Send(nil, 0); err != nil || result != (SendResult{}) {
+	if result, err := from.Send(nil, 0, 0); err != nil || result != (SendResult{}) {
 		t.Errorf("no data: %+v, %v", result, err)
 	}
 	if len(kernel.accepted) != 0 {
@@ -270,7 +270,7 @@ func FuzzSendAccounts(f *testing.F) {
 	answers := []unix.Errno{0, unix.EIO, unix.EINVAL, unix.EAGAIN, unix.EMSGSIZE, unix.EPERM, unix.ECONNREFUSED}
 	f.Fuzz(func(t *testing.T, script []byte, length, size uint16) {
 		s := &Socket{fd: -1}
-		s.out.init(true)
+		s.out.init(true, true)
 		data, step, lost := pattern(int(length)), 0, 0
 		var accepted []byte
 		s.out.sendmsg = func(_ int, msg *unix.Msghdr) unix.Errno {
@@ -284,7 +284,7 @@ func FuzzSendAccounts(f *testing.F) {
 			}
 			return errno
 		}
-		result, err := s.Send(data, int(size))
+		result, err := s.Send(data, int(size), 0)
 		if err == ErrTrain {
 			if result != (SendResult{}) || step != 0 {
 				t.Fatalf("%+v after %d calls", result, step)

@@ -47,7 +47,7 @@ func TestTrainOverLoopback(t *testing.T) {
 					to := mustListen(t, anyPort(loop.addr), o)
 					from := mustConnect(t, netip.AddrPort{}, to.LocalAddr(), o)
 					data := pattern(train.bytes)
-					result, err := from.Send(data, train.size)
+					result, err := from.Send(data, train.size, 0)
 					if err != nil || result != (SendResult{Sent: len(data), Done: len(data)}) {
 						t.Fatalf("Send: %+v, %v", result, err)
 					}
@@ -88,7 +88,7 @@ func TestAddressesOfListenerAndConnected(t *testing.T) {
 				t.Error("a listener has a remote address")
 			}
 			tos(t, client, 0x2d)
-			if _, err := client.Send([]byte("to"), 2); err != nil {
+			if _, err := client.Send([]byte("to"), 2, 0); err != nil {
 				t.Fatal(err)
 			}
 			d := mustRecv(t, listener)
@@ -193,7 +193,7 @@ func TestSharedPort(t *testing.T) {
 func TestIPv6ListenerTakesNoIPv4(t *testing.T) {
 	listener := mustListen(t, netip.MustParseAddrPort("[::]:0"), Options{})
 	client := mustConnect(t, netip.AddrPort{}, netip.AddrPortFrom(loopbacks[0].addr, listener.LocalAddr().Port()), Options{})
-	if _, err := client.Send([]byte("x"), 1); err != nil {
+	if _, err := client.Send([]byte("x"), 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, client, unix.POLLERR)
@@ -216,7 +216,7 @@ func TestRecvTruncated(t *testing.T) {
 	to := mustListen(t, anyPort(loopbacks[0].addr), Options{})
 	from := mustConnect(t, netip.AddrPort{}, to.LocalAddr(), Options{})
 	for _, room := range []int{0, 1999, 1000} {
-		if _, err := from.Send(pattern(2000), 1000); err != nil {
+		if _, err := from.Send(pattern(2000), 1000, 0); err != nil {
 			t.Fatal(err)
 		}
 		waitFor(t, to, unix.POLLIN)
@@ -236,7 +236,7 @@ func TestRefusedPeer(t *testing.T) {
 			peer := mustListen(t, anyPort(loop.addr), Options{})
 			s := mustConnect(t, netip.AddrPort{}, peer.LocalAddr(), Options{})
 			peer.Close()
-			if _, err := s.Send([]byte("x"), 1); err != nil {
+			if _, err := s.Send([]byte("x"), 1, 0); err != nil {
 				t.Fatalf("first send: %v", err)
 			}
 			waitFor(t, s, unix.POLLIN|unix.POLLERR)
@@ -249,12 +249,12 @@ func TestRefusedPeer(t *testing.T) {
 				t.Fatalf("Recv after the report: %v", err)
 			}
 			// Now the report meets a send: the data must go all the same.
-			if _, err := s.Send([]byte("x"), 1); err != nil {
+			if _, err := s.Send([]byte("x"), 1, 0); err != nil {
 				t.Fatal(err)
 			}
 			waitFor(t, s, unix.POLLERR)
 			again := mustListen(t, peer.LocalAddr(), Options{})
-			result, err := s.Send(pattern(3000), 1000)
+			result, err := s.Send(pattern(3000), 1000, 0)
 			if err != nil || result.Async != AsyncError(unix.ECONNREFUSED) || result.Sent != 3000 || result.Lost != 0 {
 				t.Fatalf("Send: %+v, %v", result, err)
 			}
@@ -270,7 +270,7 @@ func TestRefusedPeerOneByOne(t *testing.T) {
 	peer := mustListen(t, anyPort(loopbacks[0].addr), Options{})
 	s := mustConnect(t, netip.AddrPort{}, peer.LocalAddr(), Options{DisableSegment: true})
 	peer.Close()
-	result, err := s.Send(pattern(10_000), 1000)
+	result, err := s.Send(pattern(10_000), 1000, 0)
 	if err != nil || result.Sent != 10_000 || result.Lost != 0 || result.Async != AsyncError(unix.ECONNREFUSED) {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -286,7 +286,7 @@ func TestFullSendAndReceiveBuffers(t *testing.T) {
 		t.Errorf("%d drops at the start", to.Drops())
 	}
 	for range 10 {
-		if _, err := from.Send(pattern(60_000), 1000); err != nil {
+		if _, err := from.Send(pattern(60_000), 1000, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -332,7 +332,7 @@ func TestClose(t *testing.T) {
 	if err := s.Recv(make([]byte, 100), new(Datagrams)); err != unix.EBADF {
 		t.Errorf("Recv after Close: %v", err)
 	}
-	if _, err := s.Send([]byte("xy"), 1); err != unix.EBADF {
+	if _, err := s.Send([]byte("xy"), 1, 0); err != unix.EBADF {
 		t.Errorf("Send after Close: %v", err)
 	}
 }
@@ -345,7 +345,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 			buf, data, d := make([]byte, 1<<16), pattern(20_000), new(Datagrams)
 			received := 0
 			allocs := testing.AllocsPerRun(100, func() {
-				if _, err := from.Send(data, 1000); err != nil {
+				if _, err := from.Send(data, 1000, 0); err != nil {
 					t.Error(err)
 				}
 				for to.Recv(buf, d) == nil {
@@ -369,7 +369,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	refused := mustConnect(t, netip.AddrPort{}, netip.MustParseAddrPort("127.0.0.1:9"), Options{})
 	x := []byte("x")
 	if allocs := testing.AllocsPerRun(100, func() {
-		refused.Send(x, 1)
+		refused.Send(x, 1, 0)
 		refused.Recv(nil, nil)
 	}); allocs != 0 {
 		t.Errorf("errors: %v allocations", allocs)

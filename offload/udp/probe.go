@@ -171,7 +171,7 @@ func (p *probePair) pass(train probeTrain) (receives int, err error) {
 	for i := range p.sent {
 		p.sent[i] = byte(uint32(i) * 2654435761 >> 24) // no two datagrams alike
 	}
-	result, err := p.from.Send(p.sent, train.size)
+	result, err := p.from.Send(p.sent, train.size, 0)
 	switch {
 	case result.Fallback:
 		return 0, errFellBack

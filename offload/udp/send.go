@@ -48,12 +48,16 @@ type sender struct {
 	sendmsg sendmsg
 	now     func() time.Time // asked only while segmentation is off
 
+	v4  bool  // family of the socket
+	tos uint8 // of the send under way
+
 	allowed   bool // the kernel knows UDP_SEGMENT and the options allow it
 	segment   bool // in use; false with allowed: refused, off until reprobeAt
 	reprobeAt time.Time
 }
 
-func (o *sender) init(segment bool) {
+func (o *sender) init(segment, v4 bool) {
+	o.v4 = v4
 	o.msg.Iov = &o.iov
 	o.msg.SetIovlen(1)
 	o.sendmsg = rawSendmsg
@@ -63,7 +67,8 @@ func (o *sender) init(segment bool) {
 
 // Send sends b to the peer of a connected socket: datagrams back to back, each
 // size bytes long but the last, which may be shorter. More than one leave by
-// one segmented system call where that works.
+// one segmented system call where that works. All of them leave with tos as their
+// IPv4 TOS or IPv6 traffic class, ECN field included.
 //
 // ErrWouldBlock means that the send buffer is full: result.Done bytes are dealt
 // with (always 0 or all of them while segmenting), the rest is the caller's to
@@ -82,8 +87,9 @@ func (o *sender) init(segment bool) {
 // xfrm policy applies; EINVAL) the same data goes one by one, and if that works
 // so does all later data, until ReprobeAfter has passed. Owner goroutine only;
 // no allocation.
-func (s *Socket) Send(b []byte, size int) (result SendResult, err error) {
+func (s *Socket) Send(b []byte, size int, tos uint8) (result SendResult, err error) {
 	o := &s.out
+	o.tos = tos
 	if len(b) == 0 {
 		return result, nil
 	}
@@ -153,11 +159,7 @@ func (o *sender) oneByOne(fd int, b []byte, size int, result *SendResult) (err e
 func (o *sender) transmit(fd int, b []byte, size int, async *AsyncError) unix.Errno {
 	o.iov.Base = unsafe.SliceData(b)
 	o.iov.SetLen(len(b))
-	o.msg.Control, o.msg.Controllen = nil, 0
-	if len(b) > size {
-		o.msg.Control = &o.control.bytes()[0]
-		o.msg.SetControllen(o.control.putSegment(size))
-	}
+	o.setControl(len(b) > size, size)
 	var earlier unix.Errno
 	for try := 0; ; try++ {
 		errno := o.sendmsg(fd, &o.msg)
@@ -168,6 +170,23 @@ func (o *sender) transmit(fd int, b []byte, size int, async *AsyncError) unix.Er
 			return errno
 		}
 		earlier = errno
+	}
+}
+
+// setControl asks for what the next sendmsg needs beyond its data. A TOS of 0 is what
+// datagrams have unasked, and asking makes the kernel look up the route again.
+func (o *sender) setControl(segment bool, size int) {
+	length := 0
+	if segment {
+		length = o.control.putSegment(size)
+	}
+	if o.tos != 0 {
+		length = o.control.addTOS(length, o.v4, o.tos)
+	}
+	o.msg.Control = nil
+	o.msg.SetControllen(length)
+	if length > 0 {
+		o.msg.Control = &o.control.bytes()[0]
 	}
 }
 

@@ -80,7 +80,7 @@ func TestTrainAgainstModel(t *testing.T) {
 			}
 		}
 		// The judge of judges.
-		result, err := from.Send(train.Bytes(), train.Size())
+		result, err := from.Send(train.Bytes(), train.Size(), 0)
 		if err != nil || result.Fallback || result.Sent != len(train.Bytes()) {
 			t.Fatalf("the kernel refuses %d of %d: %+v, %v", train.Count(), train.Size(), result, err)
 		}

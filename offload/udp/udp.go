@@ -205,7 +205,7 @@ func open(local netip.AddrPort, o Options) (s *Socket, err error) {
 		return nil, err
 	}
 	s.in.init()
-	s.out.init(segmentKnown(fd) && !o.DisableSegment)
+	s.out.init(segmentKnown(fd) && !o.DisableSegment, s.local.Addr().Is4())
 	return s, nil
 }
 

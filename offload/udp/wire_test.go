@@ -46,7 +46,7 @@ func headers(s *Socket) int {
 func sendAll(t *testing.T, near, far *Socket, size int) SendResult {
 	t.Helper()
 	data := pattern(40*size + size/2)
-	result, err := near.Send(data, size)
+	result, err := near.Send(data, size, 0)
 	if err != nil || result.Sent != len(data) {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -104,7 +104,7 @@ func TestDatagramsAboveTheMTU(t *testing.T) {
 		fits := 1500 - headers(near)
 		sendAll(t, near, far, fits)
 		data := pattern(3*(fits+1) + 100)
-		result, err := near.Send(data, fits+1)
+		result, err := near.Send(data, fits+1, 0)
 		if err != unix.EMSGSIZE || result != (SendResult{Sent: 100, Done: len(data), Lost: 3, Fallback: true}) {
 			t.Errorf("%+v, %v", result, err)
 		}
@@ -144,7 +144,7 @@ func TestOwnFirewallAndLinkDown(t *testing.T) {
 		if err := nft("add table inet t; add chain inet t out { type filter hook output priority 0; }; add rule inet t out udp dport 4500 drop"); err != nil {
 			t.Skip(err)
 		}
-		result, err := near.Send(pattern(3000), 1000)
+		result, err := near.Send(pattern(3000), 1000, 0)
 		if err != unix.EPERM || result != (SendResult{Done: 3000, Lost: 3}) {
 			t.Errorf("firewall: %+v, %v", result, err)
 		}
@@ -159,7 +159,7 @@ func TestOwnFirewallAndLinkDown(t *testing.T) {
 		if err := netlink.LinkSetDown(link); err != nil {
 			t.Fatal(err)
 		}
-		result, err = near.Send(pattern(3000), 1000)
+		result, err = near.Send(pattern(3000), 1000, 0)
 		if err != unix.ENETUNREACH && err != unix.EHOSTUNREACH && err != unix.EINVAL || result.Lost != 3 {
 			t.Errorf("link down: %+v, %v", result, err)
 		}

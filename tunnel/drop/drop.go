@@ -29,29 +29,30 @@ const (
 
 // Reasons on the way in: from the wire to the TUN device.
 const (
-	Runt           Reason = iota + outEnd // too short for ESP and no keepalive
-	UnknownSPI                            // no SA has this SPI
-	IKETooLong                            // IKE message longer than any peer sends
-	IKELimited                            // IKE_SA_INIT request beyond what one address, or all unknown ones, may ask for
-	IKEUnknownSPI                         // IKE message with no SPI of ours, beyond the few that may be hints
-	Replayed                              // sequence number seen before
-	TooOld                                // sequence number below the replay window
-	Unauthentic                           // ICV wrong
-	BadTrailer                            // authentic, with impossible padding
-	Dummy                                 // next header 59: traffic-flow confidentiality padding
-	NextHeader                            // next header is neither IPv4 nor IPv6, or not the packet's
-	InnerMalformed                        // authentic, but no whole IP packet inside
-	InnerSource                           // inner source outside the peer's traffic selectors (RFC 4301 §5.2)
-	InnerDest                             // inner destination outside ours
-	ReceiveFull                           // the kernel dropped it: the socket's receive buffer was full
-	Truncated                             // a receive that did not fit the buffer
-	TUNDown                               // the TUN device is down or gone
-	TUNRefused                            // the TUN refused the packet
-	TUNFull                               // the TUN would have blocked
-	ControlBusy                           // IKE message while the control side's inbox was full
-	NotIKE                                // on the port of IKE alone: no IKE message
-	HardLimitIn                           // the SA has opened all the bytes or packets that its hard limit allows
-	Count                                 // number of reasons
+	Runt             Reason = iota + outEnd // too short for ESP and no keepalive
+	UnknownSPI                              // no SA has this SPI
+	IKETooLong                              // IKE message longer than any peer sends
+	IKELimited                              // IKE_SA_INIT request beyond what one address, or all unknown ones, may ask for
+	IKEUnknownSPI                           // IKE message with no SPI of ours, beyond the few that may be hints
+	Replayed                                // sequence number seen before
+	TooOld                                  // sequence number below the replay window
+	Unauthentic                             // ICV wrong
+	BadTrailer                              // authentic, with impossible padding
+	Dummy                                   // next header 59: traffic-flow confidentiality padding
+	NextHeader                              // next header is neither IPv4 nor IPv6, or not the packet's
+	InnerMalformed                          // authentic, but no whole IP packet inside
+	InnerSource                             // inner source outside the peer's traffic selectors (RFC 4301 §5.2)
+	InnerDest                               // inner destination outside ours
+	ReceiveFull                             // the kernel dropped it: the socket's receive buffer was full
+	Truncated                               // a receive that did not fit the buffer
+	TUNDown                                 // the TUN device is down or gone
+	TUNRefused                              // the TUN refused the packet
+	TUNFull                                 // the TUN would have blocked
+	ControlBusy                             // IKE message while the control side's inbox was full
+	NotIKE                                  // on the port of IKE alone: no IKE message
+	HardLimitIn                             // the SA has opened all the bytes or packets that its hard limit allows
+	CongestionNotECT                        // congestion marked outside on what does not speak ECN inside (RFC 6040 §4.2)
+	Count                                   // number of reasons
 )
 
 // TUNRingFull is the name under which status counts what the kernel dropped because
@@ -68,6 +69,7 @@ var names = [Count]string{
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",
 	TUNRefused: "tun_refused", TUNFull: "tun_full", ControlBusy: "control_busy",
 	HardLimit: "sa_hard_limit", HardLimitIn: "sa_hard_limit_in", NotIKE: "not_ike",
+	CongestionNotECT: "congestion_not_ect",
 }
 
 // String returns the reason's name as status and metrics show it.

@@ -174,42 +174,6 @@ func TestConformanceICMPHasNoPorts(t *testing.T) {
 	}
 }
 
-// TestConformanceECN marks the outer header: the mark goes over to what is inside if it
-// is ECN-capable, with a right checksum, and nothing else changes.
-func TestConformanceECN(t *testing.T) {
-	for _, outer := range []uint8{0, 1, 2, 3} {
-		for _, inner := range []uint8{0, 1, 2, 3} {
-			for _, six := range []bool{false, true} {
-				g := newGate(t)
-				s := g.site(1, false)
-				f := tcp4(1, 5).back()
-				if six {
-					f.src, f.dst = host6(1, true), host6(1, false)
-				}
-				p := withTOS(t, f.packet(bytesOf(100, 1), false), 0xb8|inner)
-				d := s.seal(p)
-				s.socket.arriveFrom(arrival{b: d, size: len(d), from: s.socket.remote, to: s.socket.local.Addr(), tos: 0x28 | outer})
-				g.settle()
-				want := inner
-				if outer == 3 && inner != 0 {
-					want = 3
-				}
-				written := g.tun.written()
-				if len(written) != 1 {
-					t.Fatalf("%d packets", len(written))
-				}
-				got := written[0][offload.VirtioHeaderLen:]
-				if !bytes.Equal(got, withTOS(t, p, 0xb8|want)) {
-					t.Errorf("outer %d, inner %d, IPv6 %v: %x", outer, inner, six, got[:20])
-				}
-			}
-		}
-	}
-	for n := range 25 {
-		markCongestion(bytes.Repeat([]byte{0x45}, n)) // no panic
-	}
-}
-
 // withTOS has gopacket make the header again.
 func withTOS(t *testing.T, packet []byte, tos uint8) []byte {
 	t.Helper()

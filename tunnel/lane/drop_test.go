@@ -253,6 +253,10 @@ var dropCases = []struct {
 		d := s.seal(tcp4(1, 5).packet(nil, false)) // our own, sent back
 		s.socket.arrive(len(d), d)
 	}, ofTunnel(drop.InnerSource, 1)},
+	{"congestion marked on what does not speak ECN", func(g *gate, s *site) {
+		d := s.seal(tcp4(1, 5).back().packet(nil, false))
+		s.socket.arriveFrom(arrival{b: d, size: len(d), from: s.socket.remote, to: s.socket.local.Addr(), tos: 3})
+	}, ofTunnel(drop.CongestionNotECT, 1)},
 	{"truncated", func(g *gate, s *site) {
 		s.socket.arriveFrom(arrival{err: udp.ErrTruncated})
 	}, ofTunnel(drop.Truncated, 1)},

@@ -1,38 +1,64 @@
 package lane
 
-import "encoding/binary"
+import "vpngw/offload"
 
-// The ECN field of the IPv4 TOS and the IPv6 traffic class (RFC 3168 §5).
-const (
-	ecnMask = 0b11
-	ecnCE   = 0b11 // congestion experienced
-	notECT  = 0b00 // the transport does not speak ECN
-)
+const ecnMask = offload.ECNMask
 
-// markCongestion carries congestion that a router marked on the outer header over to
-// the packet inside, if its transport speaks ECN (RFC 4301 §5.1.2, RFC 7296 §2.24).
-// Our own outer headers are never marked, for they say that they are not ECN-capable,
-// but those of other gateways may be.
-func markCongestion(packet []byte) {
-	if len(packet) < 20 {
-		return
+// decapsulated is what becomes of the ECN field of a packet when its outer header is
+// taken off.
+type decapsulated struct {
+	ecn     uint8 // what the packet goes on with
+	drop    bool
+	anomaly bool // no tunnel and no router makes this pair
+}
+
+// ecnTable is RFC 6040 §4.2, figure 4, by the ECN fields inside and outside: the more
+// severe of the two, in the order Not-ECT, ECT(0), ECT(1), CE. A packet whose transport
+// does not speak ECN keeps saying so, and understands congestion only as a loss.
+var ecnTable = [4][4]decapsulated{
+	offload.NotECT: {
+		offload.NotECT: {ecn: offload.NotECT},
+		offload.ECT0:   {ecn: offload.NotECT, anomaly: true},
+		offload.ECT1:   {ecn: offload.NotECT, anomaly: true},
+		offload.CE:     {drop: true, anomaly: true},
+	},
+	offload.ECT0: {
+		offload.NotECT: {ecn: offload.ECT0},
+		offload.ECT0:   {ecn: offload.ECT0},
+		offload.ECT1:   {ecn: offload.ECT1},
+		offload.CE:     {ecn: offload.CE},
+	},
+	offload.ECT1: {
+		offload.NotECT: {ecn: offload.ECT1},
+		offload.ECT0:   {ecn: offload.ECT1, anomaly: true},
+		offload.ECT1:   {ecn: offload.ECT1},
+		offload.CE:     {ecn: offload.CE},
+	},
+	offload.CE: {
+		offload.NotECT: {ecn: offload.CE},
+		offload.ECT0:   {ecn: offload.CE},
+		offload.ECT1:   {ecn: offload.CE, anomaly: true},
+		offload.CE:     {ecn: offload.CE},
+	},
+}
+
+// decapsulateECN gives packet, of TOS inner, the ECN field that it should have after
+// its way under an outer header of TOS outer. It returns false for a packet that must
+// be dropped. The DSCP stays what it was.
+func (t *Tunnel) decapsulateECN(packet []byte, outer, inner uint8) bool {
+	inner &= ecnMask
+	d := &ecnTable[inner][outer&ecnMask]
+	if d.anomaly {
+		t.Counters.ECNAnomaliesIn.Add(1)
 	}
-	switch packet[0] >> 4 {
-	case 4:
-		if packet[1]&ecnMask == notECT {
-			return
-		}
-		// The checksum goes along (RFC 1624 §3).
-		was := uint32(binary.BigEndian.Uint16(packet))
-		packet[1] |= ecnCE
-		is := uint32(binary.BigEndian.Uint16(packet))
-		sum := uint32(^binary.BigEndian.Uint16(packet[10:])) + (0xffff - was) + is
-		sum = sum>>16 + sum&0xffff
-		sum = sum>>16 + sum&0xffff
-		binary.BigEndian.PutUint16(packet[10:], ^uint16(sum))
-	case 6:
-		if packet[1]>>4&ecnMask != notECT {
-			packet[1] |= ecnCE << 4
+	if d.drop {
+		return false
+	}
+	if d.ecn != inner {
+		offload.SetECN(packet, d.ecn)
+		if d.ecn == offload.CE {
+			t.Counters.CongestionIn.Add(1)
 		}
 	}
+	return true
 }

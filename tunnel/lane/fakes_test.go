@@ -147,6 +147,7 @@ type fakeSocket struct {
 	head          int
 	sent          [][]byte // datagrams
 	trains        []int    // datagrams of each send
+	tos           []uint8  // of each send
 	peer          *fakeSocket
 	discard       bool
 	send          func(b []byte, size int) (udp.SendResult, error) // instead of taking all
@@ -200,26 +201,27 @@ func (f *fakeSocket) Recv(buf []byte, d *udp.Datagrams) error {
 	return nil
 }
 
-func (f *fakeSocket) Send(b []byte, size int) (udp.SendResult, error) {
+func (f *fakeSocket) Send(b []byte, size int, tos uint8) (udp.SendResult, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.send != nil {
 		res, err := f.send(b, size)
-		f.record(b[:res.Sent], size)
+		f.record(b[:res.Sent], size, tos)
 		return res, err
 	}
-	f.record(b, size)
+	f.record(b, size, tos)
 	return udp.SendResult{Sent: len(b), Done: len(b)}, nil
 }
 
-func (f *fakeSocket) record(b []byte, size int) {
+func (f *fakeSocket) record(b []byte, size int, tos uint8) {
 	if f.discard || len(b) == 0 {
 		return
 	}
 	if f.peer != nil {
-		f.peer.arriveFrom(arrival{b: append([]byte(nil), b...), size: size, from: f.local, to: f.remote.Addr()})
+		f.peer.arriveFrom(arrival{b: append([]byte(nil), b...), size: size, from: f.local, to: f.remote.Addr(), tos: tos})
 	}
 	f.trains = append(f.trains, (len(b)+size-1)/size)
+	f.tos = append(f.tos, tos)
 	for len(b) > 0 {
 		n := min(size, len(b))
 		f.sent = append(f.sent, append([]byte(nil), b[:n]...))

@@ -179,10 +179,7 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 			}
 		}
 	}
-	if d.TOS&ecnMask == ecnCE {
-		markCongestion(packet)
-	}
-	if reason := l.deliver(in, packet, next); reason != forward {
+	if reason := l.deliver(in, packet, next, d.TOS); reason != forward {
 		in.Tunnel.Counters.Drops.Add(reason, 1)
 	}
 }
@@ -205,8 +202,9 @@ func (l *Lane) lookup(spi uint32) *Inbound {
 }
 
 // deliver checks an authentic packet against the SA's policy and gives it to the
-// coalescer.
-func (l *Lane) deliver(in *Inbound, packet []byte, next uint8) drop.Reason {
+// coalescer, with the ECN field that it should have after its way under an outer header
+// of that TOS.
+func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Reason {
 	switch next {
 	case nextIPv4, nextIPv6:
 	case nextDummy:
@@ -227,6 +225,9 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next uint8) drop.Reason {
 	}
 	if !destination {
 		return drop.InnerDest
+	}
+	if !in.Tunnel.decapsulateECN(packet, outerTOS, h.TOS) {
+		return drop.CongestionNotECT
 	}
 	l.run.packets++
 	l.run.bytes += h.Len

@@ -364,6 +364,6 @@ func (l *Lane) RemoveTunnel(t *Tunnel) {
 // becomes of it does not matter.
 func (l *Lane) SendKeepalive(t *Tunnel) {
 	if t.socket != nil {
-		_, _ = t.socket.socket.Send([]byte{keepalive}, 1)
+		_, _ = t.socket.socket.Send([]byte{keepalive}, 1, 0)
 	}
 }

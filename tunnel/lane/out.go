@@ -110,7 +110,7 @@ func (l *Lane) parse(s *slot, n int) bool {
 	if h.Version == 6 {
 		s.next = nextIPv6
 	}
-	s.flow, s.ecn = l.flows.hash(packet, h), h.TOS&ecnMask != 0
+	s.flow, s.ecn = l.flows.hash(packet, h), h.TOS&offload.ECNMask != offload.NotECT
 	return true
 }
 
@@ -176,7 +176,7 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 			return done, used, drop.QueueFull
 		}
 		size := esp.SealedLen(s.seg.SegmentLen())
-		dst := t.train.udp.Reserve(size)
+		dst := t.train.reserve(size, t.outerTOS(s.seg.TOS()))
 		if dst == nil {
 			if t.train.udp.Count() == 0 {
 				return done, used, drop.TooBig
@@ -310,7 +310,7 @@ func (l *Lane) discard(t *Tunnel, r drop.Reason) {
 // left in the train is to be sent later.
 func (l *Lane) send(t *Tunnel, tr *train) bool {
 	count, size := tr.udp.Count(), tr.udp.Size()
-	res, err := t.socket.socket.Send(tr.udp.Bytes(), size)
+	res, err := t.socket.socket.Send(tr.udp.Bytes(), size, tr.tos)
 	if res.Fallback {
 		t.Counters.SegmentFallbacks.Add(1)
 	}

@@ -15,7 +15,7 @@ import (
 type Socket interface {
 	FD() int
 	Recv(buf []byte, d *udp.Datagrams) error
-	Send(b []byte, size int) (udp.SendResult, error)
+	Send(b []byte, size int, tos uint8) (udp.SendResult, error)
 	Drops() uint32
 	Queued() int // bytes sent that have not left this machine
 	Close() error

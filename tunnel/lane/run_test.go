@@ -199,7 +199,7 @@ func TestFirstContactAtTheListener(t *testing.T) {
 	}
 	defer moved.Close()
 	d := s.seal(tcp4(1, 5).back().packet([]byte("hello"), false))
-	if _, err := moved.Send(d, len(d)); err != nil {
+	if _, err := moved.Send(d, len(d), 0); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "packet to the TUN", func() bool { return len(g.tun.written()) == 1 })

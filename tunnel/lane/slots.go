@@ -65,10 +65,12 @@ func (l *Lane) release(s *slot) {
 	}
 }
 
-// train is a udp.Train with the inner bytes of what is sealed in it.
+// train is a udp.Train with the inner bytes of what is sealed in it, and the TOS that
+// its datagrams leave with.
 type train struct {
 	udp   *udp.Train
 	inner int
+	tos   uint8
 }
 
 // takeTrain gives an empty train, or nil when all are held by blocked tunnels.

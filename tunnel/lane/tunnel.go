@@ -15,6 +15,14 @@ type Tunnel struct {
 	Name     string
 	Counters Counters
 
+	// NoECN makes the outer headers say that they are not ECN-capable, whatever those
+	// inside say: the compatibility mode of RFC 6040 §4.1. What comes in is not
+	// concerned.
+	NoECN bool
+	// CopyDSCP gives the outer headers the DSCP of those inside (RFC 4301 §5.1.2).
+	// Otherwise it is 0. The DSCP inside is never changed: the pipe model of RFC 2983.
+	CopyDSCP bool
+
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
 	class    *fairness.Class[*slot]
@@ -59,6 +67,8 @@ type Counters struct {
 	KeepalivesIn          atomic.Uint64
 	SendBlocked           atomic.Uint64 // times the socket's send buffer was full
 	SegmentFallbacks      atomic.Uint64 // sends that went out one by one because UDP_SEGMENT was refused
+	CongestionIn          atomic.Uint64 // packets received that got congestion experienced from their outer header
+	ECNAnomaliesIn        atomic.Uint64 // packets received with ECN fields outside and inside that no tunnel makes (RFC 6040 §4.2)
 	SocketErrors          atomic.Uint64 // errors that the socket reported beside those of a send, ICMP's mostly
 	Drops                 drop.Counters
 }
