@@ -100,7 +100,8 @@ func (q *Queue[T]) target(n *Node[T]) int64 {
 	if rate == 0 {
 		return q.targetTime
 	}
-	return max(q.targetTime, int64(uint64(n.packet.Wire*others)*(bitNanos*3/2)/rate))
+	bytes := min(n.packet.Wire*others, 1<<29) // no overflow
+	return max(q.targetTime, int64(uint64(bytes)*(bitNanos*3/2)/rate))
 }
 
 // Done says that so many segments of a slice were taken, sent or dropped as the verdict
