@@ -54,7 +54,11 @@ func (q *Queue[T]) nextBulk() Slice[T] {
 		flows.rotate()
 		f = flows.front()
 	}
-	s := q.cut(f, min(c.deficit, f.deficit))
+	room := min(c.deficit, f.deficit)
+	if q.uplink.rate == 0 {
+		room = q.slice // nobody asked for a bound of delay: whole superpackets, and whole debts
+	}
+	s := q.cut(f, room)
 	if n := s.Node; q.congested(n) {
 		if s.Mark = n.packet.ECN; !s.Mark {
 			s.Verdict, s.Segments = Drop, 1
