@@ -10,8 +10,8 @@ const (
 	heaps
 )
 
-// heap is a binary heap of classes, the least key first. Classes know their place in it.
-type heap[T any] struct {
+// classHeap is a binary heap of classes, the least key first. Classes know their place in it.
+type classHeap[T any] struct {
 	which int
 	items []heapItem[T]
 }
@@ -21,13 +21,13 @@ type heapItem[T any] struct {
 	class *Class[T]
 }
 
-func (h *heap[T]) len() int              { return len(h.items) }
-func (h *heap[T]) top() *heapItem[T]     { return &h.items[0] }
-func (h *heap[T]) has(c *Class[T]) bool  { return c.place[h.which] != 0 }
-func (h *heap[T]) key(c *Class[T]) int64 { return h.items[c.place[h.which]-1].key }
+func (h *classHeap[T]) len() int              { return len(h.items) }
+func (h *classHeap[T]) top() *heapItem[T]     { return &h.items[0] }
+func (h *classHeap[T]) has(c *Class[T]) bool  { return c.place[h.which] != 0 }
+func (h *classHeap[T]) key(c *Class[T]) int64 { return h.items[c.place[h.which]-1].key }
 
 // set gives c a key, and puts it in if it is not.
-func (h *heap[T]) set(c *Class[T], key int64) {
+func (h *classHeap[T]) set(c *Class[T], key int64) {
 	i := c.place[h.which] - 1
 	if i < 0 {
 		i = len(h.items)
@@ -39,7 +39,7 @@ func (h *heap[T]) set(c *Class[T], key int64) {
 	h.up(i, heapItem[T]{key, c})
 }
 
-func (h *heap[T]) remove(c *Class[T]) {
+func (h *classHeap[T]) remove(c *Class[T]) {
 	i := c.place[h.which] - 1
 	c.place[h.which] = 0
 	last := len(h.items) - 1
@@ -55,7 +55,7 @@ func (h *heap[T]) remove(c *Class[T]) {
 	}
 }
 
-func (h *heap[T]) up(i int, item heapItem[T]) {
+func (h *classHeap[T]) up(i int, item heapItem[T]) {
 	for i > 0 {
 		parent := (i - 1) / 2
 		if h.items[parent].key <= item.key {
@@ -67,7 +67,7 @@ func (h *heap[T]) up(i int, item heapItem[T]) {
 	h.put(i, item)
 }
 
-func (h *heap[T]) down(i int, item heapItem[T]) {
+func (h *classHeap[T]) down(i int, item heapItem[T]) {
 	for {
 		child := 2*i + 1
 		if child >= len(h.items) {
@@ -85,13 +85,13 @@ func (h *heap[T]) down(i int, item heapItem[T]) {
 	h.put(i, item)
 }
 
-func (h *heap[T]) put(i int, item heapItem[T]) {
+func (h *classHeap[T]) put(i int, item heapItem[T]) {
 	h.items[i] = item
 	item.class.place[h.which] = i + 1
 }
 
 // grow makes room for so many classes, so that set allocates nothing.
-func (h *heap[T]) grow(n int) {
+func (h *classHeap[T]) grow(n int) {
 	if n > cap(h.items) {
 		h.items = slices.Grow(h.items, 2*n-len(h.items))
 	}

@@ -54,7 +54,11 @@ func (q *Queue[T]) nextBulk() Slice[T] {
 		flows.rotate()
 		f = flows.front()
 	}
-	s := q.cut(f, min(c.deficit, f.deficit))
+	room := min(c.deficit, f.deficit)
+	if q.uplink.rate == 0 {
+		room = q.slice // nobody asked for a bound of delay: whole superpackets, and whole debts
+	}
+	s := q.cut(f, room)
 	if n := s.Node; q.congested(n) {
 		if s.Mark = n.packet.ECN; !s.Mark {
 			s.Verdict, s.Segments = Drop, 1
@@ -100,7 +104,8 @@ func (q *Queue[T]) target(n *Node[T]) int64 {
 	if rate == 0 {
 		return q.targetTime
 	}
-	return max(q.targetTime, int64(uint64(n.packet.Wire*others)*(bitNanos*3/2)/rate))
+	bytes := min(n.packet.Wire*others, 1<<29) // no overflow
+	return max(q.targetTime, int64(uint64(bytes)*(bitNanos*3/2)/rate))
 }
 
 // Done says that so many segments of a slice were taken, sent or dropped as the verdict

@@ -58,7 +58,7 @@ type Queue[T any] struct {
 	holding  hold
 	heldFrom int64
 
-	heaps     [heaps]heap[T]
+	heaps     [heaps]classHeap[T]
 	grown     *Class[T] // the class that may be over its limit
 	refused   *Node[T]  // FIFO: an arrival without room
 	idle      list[Class[T]]
