@@ -14,7 +14,7 @@ type UplinkConfig struct {
 	Overhead int           // bytes that each packet has on the wire beside its IP packet
 	FIFO     bool          // one queue for all, without shares, slices and AQM: for comparisons
 	Target   time.Duration // of the AQM; 0: fairness's default
-	Limit    int           // bytes of memory that packets may wait in; at least one superpacket's are granted
+	Limit    int           // bytes of memory that packets may wait in, at least one superpacket's; 0: fairness's default
 }
 
 // Uplink is the queue of the tunnels that leave by one interface. Its exported fields
@@ -31,8 +31,11 @@ type Uplink struct {
 
 // AddUplink makes an uplink, for tunnels to be set to. On the lane's goroutine.
 func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
+	if c.Limit > 0 {
+		c.Limit = max(c.Limit, bigSlot)
+	}
 	q := fairness.NewQueue[*slot](fairness.Config{
-		Limit: max(c.Limit, bigSlot), Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
+		Limit: c.Limit, Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
 	})
 	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, overhead: c.Overhead}
 	l.uplinks = append(l.uplinks, u)
