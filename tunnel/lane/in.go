@@ -43,12 +43,12 @@ type run struct {
 
 // receive takes from each socket that may have something one quota.
 func (l *Lane) receive() {
-	keep := l.ready[:0]
+	keep, tunnels := l.ready[:0], l.readyTunnels()
 	for _, e := range l.ready {
 		if e.closed {
 			continue
 		}
-		if l.receiveFrom(e) && !e.closed {
+		if l.receiveFrom(e, quotaOf(e, tunnels)) && !e.closed {
 			keep = append(keep, e)
 		} else {
 			e.ready = false
@@ -62,14 +62,15 @@ func (l *Lane) receive() {
 // receiveFrom takes one quota from a socket and writes what was in it to the TUN:
 // nothing received is held back for the next turn. It returns false when the socket
 // has no more.
-func (l *Lane) receiveFrom(e *endpoint) (more bool) {
+func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 	more = true
 	at := 0
-	for calls := 0; calls < recvCalls && at+recvLen <= len(l.buffer) && more && !e.closed; calls++ {
+	// A receive that brings nothing counts as one datagram.
+	for n := 0; n < q.datagrams && at < q.bytes && at+recvLen <= len(l.buffer) && more && !e.closed; n++ {
 		d := &l.datagrams
 		switch err := e.socket.Recv(l.buffer[at:at+recvLen], d); {
 		case err == nil:
-			l.batch(e, d)
+			n += l.batch(e, d) - 1
 			at += (len(d.Bytes) + 63) &^ 63
 		case err == udp.ErrWouldBlock:
 			more = false
@@ -118,14 +119,14 @@ func (l *Lane) receiveFailed(e *endpoint, err error) {
 	}
 }
 
-// batch looks at each datagram of one receive.
-func (l *Lane) batch(e *endpoint, d *udp.Datagrams) {
+// batch looks at each datagram of one receive, and returns how many there are.
+func (l *Lane) batch(e *endpoint, d *udp.Datagrams) (packets int) {
 	if len(d.Bytes) == 0 {
 		l.counters.UDPReceive.add(0, 1)
 		l.dropIn(e.tunnel, drop.Runt, 1)
-		return
+		return 1
 	}
-	rest, packets := d.Bytes, 0
+	rest := d.Bytes
 	for len(rest) > 0 {
 		n := min(d.Size, len(rest))
 		if e.ikeOnly {
@@ -137,6 +138,7 @@ func (l *Lane) batch(e *endpoint, d *udp.Datagrams) {
 		packets++
 	}
 	l.counters.UDPReceive.add(len(d.Bytes), packets)
+	return packets
 }
 
 func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {

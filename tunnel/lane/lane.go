@@ -28,10 +28,8 @@ type Config struct {
 type Routes = bart.Table[*Tunnel]
 
 const (
-	receiveBuffer = 6 * recvLen // what one tunnel may have of a turn: a burst of the peer, and half again
-	recvLen       = 64 << 10    // what one UDP_GRO receive may return
-	recvCalls     = 64          // receives per socket and turn, if it has no UDP_GRO
-	tunReads      = 64          // superpackets read per turn, before anything else is looked at again
+	receiveBuffer = maxBatches * recvLen
+	tunReads      = 64 // superpackets read per turn, before anything else is looked at again
 )
 
 // Lane moves packets. Do, Stop, Events, Strangers and Counters may be called by any
