@@ -161,7 +161,6 @@ func (g *Gateway) setUp() error {
 	if err != nil {
 		return err
 	}
-	g.addUplink()
 	if err := g.lane.SetTUN(g.tun); err != nil {
 		return err
 	}
