@@ -1,0 +1,42 @@
+package configs
+
+import (
+	"maps"
+	"testing"
+	"time"
+)
+
+// TestUplinks shows that an uplink by name takes from gateway.uplink what it does not say, key by key, and that fairness
+// and dscp arrive.
+func TestUplinks(t *testing.T) {
+	directory(t)
+	text := with(t,
+		"  uplink: {rate: 950Mbit}", `  uplink: {rate: 950Mbit, overhead: 38}
+  uplinks:
+    eth1: {rate: 100Mbit}
+    wwan0: {rate: 0, overhead: 0}
+    eth0.7: {}
+    ppp0:`,
+		"{memory: 32MiB}", "{queue: fifo, ecn: false, memory: 16MiB, tunnel_memory: 1MiB, target: 20ms}",
+		"  dpd: {interval: 10s}", "  dscp: copy",
+		"    weight: 1", "    dscp: clear")
+	if problems := problemsOf(t, text); problems != nil {
+		t.Fatal(problems)
+	}
+	f, err := Load("vpngw.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &f.Gateway
+	all := Uplink{Rate: 950e6, Overhead: 38}
+	want := map[string]Uplink{"eth1": {Rate: 100e6, Overhead: 38}, "wwan0": {}, "eth0.7": all, "ppp0": all}
+	if g.Uplink != all || !maps.Equal(g.Uplinks, want) {
+		t.Errorf("uplink %+v, uplinks %+v", g.Uplink, g.Uplinks)
+	}
+	if want := (Fairness{FIFO: true, Memory: 16 << 20, TunnelMemory: 1 << 20, Target: 20 * time.Millisecond}); g.Fairness != want {
+		t.Errorf("fairness %+v", g.Fairness)
+	}
+	if f.Tunnels[0].CopyDSCP || !f.Tunnels[1].CopyDSCP {
+		t.Errorf("dscp is copied in %s: %v, in %s: %v", f.Tunnels[0].Name, f.Tunnels[0].CopyDSCP, f.Tunnels[1].Name, f.Tunnels[1].CopyDSCP)
+	}
+}
