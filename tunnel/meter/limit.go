@@ -15,11 +15,15 @@ const (
 	Processor  Limit = "processor"   // the gateway could send more if it came to it
 )
 
+// Shared tells whether it is something that tunnels share, so that one that is limited
+// by it contends with the others.
+func (l Limit) Shared() bool { return l == UplinkRate || l == Device || l == Processor }
+
 // Tunnel is a sample of a tunnel's counters.
 type Tunnel struct {
 	Bytes   uint64        // sent, as they stand on the wire
 	Backlog int64         // bytes that wait at the moment
-	Blocked uint64        // times that its socket was full
+	Blocked time.Duration // how long its socket took no more
 	ByRate  time.Duration // how long its own rate held its packets back
 
 	Sparse, Bulk Waits
@@ -29,16 +33,13 @@ type Tunnel struct {
 // be called their limit.
 const heldPart = 0.1
 
-// LimitedBy tells what limited a tunnel in t on an uplink in u.
+// LimitedBy tells what limited a tunnel in t on an uplink in u: what held its packets
+// back for longest, and of two the one that is its own.
 func LimitedBy(t *Window[Tunnel], u *Window[Uplink]) Limit {
 	if !Backlogged(t) {
 		return Nothing
 	}
 	before, now, span := t.Ends()
-	blocked := grown(before.Blocked, now.Blocked) > 0
-	if stuck := now.Bytes == before.Bytes; stuck && now.Blocked > 0 {
-		return PeerSocket
-	}
 	limit, longest := Processor, time.Duration(heldPart*float64(span))
 	held := func(l Limit, from, to time.Duration) {
 		if d := grown(from, to); d > longest {
@@ -46,12 +47,10 @@ func LimitedBy(t *Window[Tunnel], u *Window[Uplink]) Limit {
 		}
 	}
 	was, is, _ := u.Ends()
+	held(PeerSocket, before.Blocked, now.Blocked)
 	held(OwnRate, before.ByRate, now.ByRate)
 	held(UplinkRate, was.ByRate, is.ByRate)
 	held(Device, was.ByInFlight, is.ByInFlight)
-	if limit == Processor && blocked {
-		return PeerSocket
-	}
 	return limit
 }
 

@@ -170,9 +170,8 @@ func TestLimitedBy(t *testing.T) {
 		{"its own rate, beside others at the shaper", windowOf(waiting(0), Tunnel{Bytes: 9, Backlog: 1, ByRate: sec * 9 / 10}), windowOf(Uplink{}, Uplink{ByRate: sec / 2}), OwnRate},
 		{"too short a time", windowOf(waiting(0), Tunnel{Bytes: 9, Backlog: 1, ByRate: sec / 20}), windowOf(Uplink{}, Uplink{ByRate: sec / 20, ByInFlight: sec / 20}), Processor},
 		{"nothing holds it", windowOf(waiting(0), waiting(9)), free, Processor},
-		{"a dead peer", windowOf(Tunnel{Blocked: 3, Backlog: 1}, Tunnel{Blocked: 3, Backlog: 1}), windowOf(Uplink{}, Uplink{ByRate: sec}), PeerSocket},
-		{"a full socket", windowOf(waiting(0), Tunnel{Bytes: 9, Backlog: 1, Blocked: 2}), free, PeerSocket},
-		{"a full socket once, at a device that is full", windowOf(waiting(0), Tunnel{Bytes: 9, Backlog: 1, Blocked: 1}), windowOf(Uplink{}, Uplink{ByInFlight: sec / 2}), Device},
+		{"a dead peer", windowOf(Tunnel{Blocked: sec, Backlog: 1}, Tunnel{Blocked: 2 * sec, Backlog: 1}), windowOf(Uplink{}, Uplink{ByRate: sec}), PeerSocket},
+		{"a full socket now and then, at a device that is full", windowOf(waiting(0), Tunnel{Bytes: 9, Backlog: 1, Blocked: sec / 4}), windowOf(Uplink{}, Uplink{ByInFlight: sec / 2}), Device},
 		{"counters that were set back", windowOf(Tunnel{ByRate: sec, Backlog: 1, Bytes: 9}, waiting(1)), windowOf(Uplink{ByRate: sec}, Uplink{}), Processor},
 	} {
 		if got := LimitedBy(c.tunnel, c.uplink); got != c.want {

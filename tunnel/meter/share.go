@@ -4,7 +4,6 @@ import "time"
 
 // Uplink is a sample of an uplink's counters.
 type Uplink struct {
-	Bytes      uint64        // on the wire
 	ByRate     time.Duration // how long the shaper held packets back
 	ByInFlight time.Duration // how long what lay in the sockets and the device held them back
 }
