@@ -7,7 +7,7 @@ import (
 )
 
 // QueueStatus is how a tunnel's packets wait and leave. Its counters count since the
-// start; what is said to be of the last seconds is of Recent seconds.
+// start or since the tunnel has this uplink; the last seconds are Recent.
 type QueueStatus struct {
 	Weight    int     `json:"weight"`
 	Rate      uint64  `json:"rate"`       // configured, bits per second on the wire; 0: none of its own
@@ -23,23 +23,22 @@ type QueueStatus struct {
 
 // KindStatus is one kind of a tunnel's packets.
 type KindStatus struct {
-	BacklogBytes   int64             `json:"backlog_bytes"` // that wait now, as they will stand on the wire
-	BacklogPackets int64             `json:"backlog_packets"`
-	Packets        uint64            `json:"packets"` // sent, after segmenting
-	Bytes          uint64            `json:"bytes"`   // on the wire
-	Slices         uint64            `json:"slices"`  // in which they were sent
-	Marks          uint64            `json:"marks"`   // packets marked with CE (RFC 3168)
-	Drops          map[string]uint64 `json:"drops"`   // packets, by reason: aqm, overload
-	Sojourn        SojournStatus     `json:"sojourn"`
+	BacklogBytes int64             `json:"backlog_bytes"` // that wait now, as they will stand on the wire
+	Packets      uint64            `json:"packets"`       // sent, after segmenting
+	Bytes        uint64            `json:"bytes"`         // of these, on the wire
+	Slices       uint64            `json:"slices"`        // in which they were sent
+	Marks        uint64            `json:"marks"`         // packets marked with CE (RFC 3168)
+	Drops        map[string]uint64 `json:"drops"`         // packets, by reason: aqm, overload
+	Sojourn      SojournStatus     `json:"sojourn"`
 }
 
-// SojournStatus is how long packets waited: those that were sent in the last seconds,
-// and for who wants to see further back or compute for themselves, all since the start.
+// SojournStatus is how long slices of packets waited: those of the last seconds, and
+// for who wants to see further back, all since the start.
 type SojournStatus struct {
-	Packets uint64  `json:"packets"` // in the last seconds; each slice of a packet is one
-	P50     float64 `json:"p50_ms"`
-	P99     float64 `json:"p99_ms"`
-	Max     float64 `json:"max_ms"` // of the histogram's last bucket: none waited longer
+	Slices uint64  `json:"slices"` // in the last seconds
+	P50    float64 `json:"p50_ms"`
+	P99    float64 `json:"p99_ms"`
+	Max    float64 `json:"max_ms"` // of the histogram's last bucket: none waited longer
 
 	// Histogram counts since the start: under 1 µs, under 2, under 4 and so on. Zeros at
 	// its end are left out.
@@ -84,7 +83,7 @@ func queueStatus(t *tunnel) QueueStatus {
 // sojournStatus shows a histogram and what of it is of the last seconds.
 func sojournStatus(all, recent *meter.Waits) SojournStatus {
 	s := SojournStatus{
-		Packets: recent.Count(), P50: milliseconds(recent.Quantile(0.5)),
+		Slices: recent.Count(), P50: milliseconds(recent.Quantile(0.5)),
 		P99: milliseconds(recent.Quantile(0.99)), Max: milliseconds(recent.Max()),
 	}
 	end := len(all)

@@ -3,13 +3,15 @@ package meter
 import (
 	"math"
 	"time"
+
+	"vpngw/fairness"
 )
 
 // Buckets is the number of buckets of Waits; the last one has no upper bound.
-const Buckets = 32
+const Buckets = fairness.WaitBuckets
 
-// Waits counts packets by how long they waited, in powers of two: bucket 0 has those
-// under 1 µs, bucket i those from 2^(i-1) to under 2^i µs.
+// Waits is a reading of fairness.Waits: slices of packets by how long they waited, in
+// powers of two of a microsecond.
 type Waits [Buckets]uint64
 
 // Since returns the waits that were added after earlier.
@@ -30,7 +32,7 @@ func (w *Waits) Plus(other *Waits) Waits {
 	return sum
 }
 
-// Count returns the number of packets.
+// Count returns the number of slices.
 func (w *Waits) Count() (n uint64) {
 	for _, b := range w {
 		n += b
@@ -38,8 +40,8 @@ func (w *Waits) Count() (n uint64) {
 	return n
 }
 
-// Quantile returns the wait that a part q (0 to 1) of the packets did not exceed; 0
-// if there are none. Within a bucket the packets are taken to lie evenly, so it is
+// Quantile returns the wait that a part q (0 to 1) of the slices did not exceed; 0
+// if there are none. Within a bucket they are taken to lie evenly, so it is
 // right to a factor of two.
 func (w *Waits) Quantile(q float64) time.Duration {
 	total := w.Count()
@@ -58,7 +60,7 @@ func (w *Waits) Quantile(q float64) time.Duration {
 	return w.Max() // rounding of a rank beyond 2^53
 }
 
-// Max returns a bound that no packet's wait exceeded, less than twice the longest; 0
+// Max returns a bound that no wait exceeded, less than twice the longest; 0
 // if there are none.
 func (w *Waits) Max() time.Duration {
 	for i := Buckets - 1; i >= 0; i-- {
@@ -73,7 +75,7 @@ func (w *Waits) Max() time.Duration {
 // bounds returns between what waits bucket i lies.
 func bounds(i int) (low, high time.Duration) {
 	if i > 0 {
-		low = time.Microsecond << (i - 1)
+		low = fairness.WaitBelow(i - 1)
 	}
-	return low, time.Microsecond << i
+	return low, fairness.WaitBelow(i)
 }

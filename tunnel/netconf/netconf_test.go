@@ -400,7 +400,8 @@ func TestPathTo(t *testing.T) {
 // another link.
 func TestPathFrom(t *testing.T) {
 	inNamespace(t)
-	ip(t, "link add second type dummy")
+	ip(t, "link add second type veth peer name second1")
+	ip(t, "link set second1 up")
 	ip(t, "addr add 10.7.0.1/24 dev second")
 	ip(t, "link set second up mtu 1200")
 	ip(t, "route add 192.0.2.0/24 via 10.1.0.9")
