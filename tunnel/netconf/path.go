@@ -11,7 +11,7 @@ import (
 
 // Path is how this machine reaches a peer.
 type Path struct {
-	Source netip.Addr // the kernel's choice
+	Source netip.Addr // as asked for, or the kernel's choice
 	MTU    int        // of the route or else of its interface, in bytes
 	Link   string
 }
@@ -35,7 +35,7 @@ func PathFrom(source, peer netip.Addr) (Path, error) {
 	if err != nil {
 		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
 	}
-	p := Path{MTU: link.Attrs().MTU, Link: link.Attrs().Name}
+	p := Path{Source: source, MTU: link.Attrs().MTU, Link: link.Attrs().Name}
 	// Of the route as it is configured: what the kernel has learnt beside it comes from
 	// ICMP that anybody can forge.
 	options.FIBMatch = true
