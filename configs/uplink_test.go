@@ -2,6 +2,8 @@ package configs
 
 import (
 	"maps"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -38,5 +40,25 @@ func TestUplinks(t *testing.T) {
 	}
 	if f.Tunnels[0].CopyDSCP || !f.Tunnels[1].CopyDSCP {
 		t.Errorf("dscp is copied in %s: %v, in %s: %v", f.Tunnels[0].Name, f.Tunnels[0].CopyDSCP, f.Tunnels[1].Name, f.Tunnels[1].CopyDSCP)
+	}
+}
+
+// TestFairnessIsDocumented wants each key of gateway.fairness in docs/fairness.md, with its default.
+func TestFairnessIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../docs/fairness.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `(\\w+)` \\| ").FindAllStringSubmatch(string(doc), -1) {
+		rows[m[1]] = m[2]
+	}
+	for _, row := range fairnessKeys {
+		if rows[row.name] != row.defaults[0] {
+			t.Errorf("%s is %q in docs/fairness.md, the default is %s", row.name, rows[row.name], row.defaults[0])
+		}
+	}
+	if len(rows) != len(fairnessKeys) {
+		t.Errorf("docs/fairness.md has %d keys, the table %d", len(rows), len(fairnessKeys))
 	}
 }

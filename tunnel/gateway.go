@@ -155,8 +155,8 @@ func (g *Gateway) setUp() error {
 	g.log.Info("TUN device is up", "interface", g.tun.Name(), "mtu", g.tun.MTU(), "offloads", features.String())
 	glue := !g.cfg.Offload.NoCoalesce
 	g.lane, err = lane.New(lane.Config{
-		Log:        g.log,
-		Mark:       g.mark,
+		Log:  g.log,
+		Mark: g.mark,
 		Coalesce: offload.CoalesceOptions{
 			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
 			UDP4: glue && features.USO, UDP6: glue && features.USO,

@@ -2,7 +2,9 @@ package meter
 
 import (
 	"math"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +150,19 @@ func TestJainBounds(t *testing.T) {
 			t.Fatalf("%v of three times what had %v", again, j)
 		}
 	})
+}
+
+// TestLimitsAreDocumented: who reads a limit in the status finds what it means.
+func TestLimitsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/fairness.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []Limit{Nothing, OwnRate, UplinkRate, Device, PeerSocket, Processor} {
+		if !strings.Contains(string(doc), "\n| `"+string(l)+"` | ") {
+			t.Errorf("docs/fairness.md does not say what %q means", l)
+		}
+	}
 }
 
 func TestLimitedBy(t *testing.T) {
