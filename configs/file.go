@@ -42,17 +42,35 @@ type Gateway struct {
 	// Addresses are set on the TUN device, host bits kept.
 	Addresses []netip.Prefix
 	// MTU is that of the TUN device in bytes; 0: computed from the path.
-	MTU           int
-	Uplink        Uplink
+	MTU int
+	// Uplink is what holds for every interface that packets leave by but those in Uplinks.
+	Uplink Uplink
+	// Uplinks have whole settings of their own, by the name of the interface; nil: none has.
+	Uplinks       map[string]Uplink
+	Fairness      Fairness
 	ControlSocket string
 	Offload       Offload
 	Buffers       Buffers
 }
 
-// Uplink describes the link that all tunnels share.
+// Uplink describes a link that tunnels share.
 type Uplink struct {
 	// Rate that the gateway shapes its outer packets to; 0: unshaped.
 	Rate Rate
+	// Overhead is the bytes that the link adds to each outer IP packet.
+	Overhead int
+}
+
+// Fairness says how packets wait for an uplink.
+type Fairness struct {
+	// FIFO puts all in one line instead of the fair queue.
+	FIFO bool
+	// ECN marks packets instead of dropping them where their flow understands it (RFC 3168).
+	ECN bool
+	// Memory bounds the packets that wait for one uplink, TunnelMemory those of one tunnel.
+	Memory, TunnelMemory ByteSize
+	// Target is the wait that CoDel puts up with (RFC 8289).
+	Target time.Duration
 }
 
 // Offload switches parts of the fast path off. A part left on is still probed and falls back by itself.
@@ -65,12 +83,9 @@ type Offload struct {
 	Coalesce   bool // glue received packets into superpackets
 }
 
-// Buffers bounds the memory of the gateway.
+// Buffers are the kernel's, of each tunnel's socket.
 type Buffers struct {
-	// Receive and Send are the kernel's buffers of each tunnel's socket.
 	Receive, Send ByteSize
-	// Queue bounds the packets waiting in all tunnels, TunnelQueue those of one.
-	Queue, TunnelQueue ByteSize
 }
 
 // Tunnel is one peer and the networks that are reached through it.
@@ -83,10 +98,12 @@ type Tunnel struct {
 	// Weight is the tunnel's share of the uplink beside the others', 1 to 1000.
 	Weight int
 	// Rate the tunnel is held to; 0: none of its own.
-	Rate   Rate
-	Crypto Crypto
-	Rekey  Rekey
-	DPD    DPD
+	Rate Rate
+	// CopyDSCP gives the outer packets the DSCP of the inner ones; else it is 0.
+	CopyDSCP bool
+	Crypto   Crypto
+	Rekey    Rekey
+	DPD      DPD
 }
 
 // Peer is the gateway at the tunnel's other end. Exactly one of HasKey, HasPSK and HasCA is true.

@@ -25,7 +25,7 @@ gateway:
   uplink: {rate: 950Mbit}
   control_socket: /run/vpngw/a.sock
   offload: {tso: true}
-  buffers: {queue: 32MiB}
+  fairness: {memory: 32MiB}
 defaults:
   dpd: {interval: 10s}
 tunnels:

@@ -43,11 +43,11 @@ func objectSchema(table []key) map[string]any {
 func rowSchema(row *key) map[string]any {
 	var schema map[string]any
 	switch {
-	case row.named:
+	case row.named != nil:
 		schema = map[string]any{
 			"type":                 "object",
 			"minProperties":        1,
-			"propertyNames":        map[string]any{"pattern": tunnelName.String()},
+			"propertyNames":        row.named.schema,
 			"additionalProperties": objectSchema(row.keys),
 		}
 	case row.kind == nil:

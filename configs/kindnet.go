@@ -190,6 +190,20 @@ func identities() *kind {
 	}
 }
 
+func tunnelNames() *kind {
+	const what = "1 to 63 small letters, digits, dots, hyphens and underscores, a letter or digit first"
+	return &kind{
+		what:   what,
+		schema: map[string]any{"pattern": tunnelName.String()},
+		parse: func(text string) (any, *flaw) {
+			if !tunnelName.MatchString(text) {
+				return nil, &flaw{message: "bad name for a tunnel", hint: "want " + what}
+			}
+			return text, nil
+		},
+	}
+}
+
 // maxInterfaceName is IFNAMSIZ without the final zero.
 const maxInterfaceName = 15
 

@@ -62,9 +62,10 @@ func TestLoad(t *testing.T) {
 		Path: "etc/vpngw.yaml",
 		Gateway: Gateway{
 			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPort: 500, IKEPacket: 1280, Interface: "vpn0",
-			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6}, ControlSocket: "/run/vpngw/a.sock",
-			Offload: Offload{true, true, true, true, true, true},
-			Buffers: Buffers{Receive: 4 << 20, Send: 1 << 20, Queue: 32 << 20, TunnelQueue: 4 << 20},
+			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6, Overhead: 14}, ControlSocket: "/run/vpngw/a.sock",
+			Offload:  Offload{true, true, true, true, true, true},
+			Buffers:  Buffers{Receive: 4 << 20, Send: 1 << 20},
+			Fairness: Fairness{ECN: true, Memory: 32 << 20, TunnelMemory: 4 << 20, Target: 5 * time.Millisecond},
 		},
 		Tunnels: []Tunnel{{
 			Name: "branch-b",
@@ -173,7 +174,7 @@ gateway:
   mtu: big
   uplink: {rate: 950}
   offload: {tso: on, gro: true}
-  buffers: {queue: 1MiB, send: 4XB}
+  fairness: {memory: 1MiB, target: 5}
 defaults:
   dpd: {interval: 1m, timeout: 20s}
   wait: 1
@@ -213,8 +214,8 @@ tunnels:
 9:18 gateway.uplink.rate
 10:18 gateway.offload.tso
 10:22 gateway.offload.gro
-11:20 gateway.buffers.queue
-11:32 gateway.buffers.send
+11:22 gateway.fairness.memory
+11:36 gateway.fairness.target
 13:32 defaults.dpd.timeout
 14:3 defaults.wait
 16:3 tunnels.B

@@ -60,7 +60,7 @@ func (s *source) mapping(owner *entry, table []key) *section {
 		if row == nil {
 			close := suggest(e.name, rowNames(table))
 			sec.meant[close] = true
-			s.at(e.key, e.path, "unknown key", unknownKeyHint(e.name, close, table))
+			s.at(e.key, e.path, "unknown key", unknownKeyHint(e, close, table))
 			continue
 		}
 		if sec.entries[e.name] == nil {
@@ -108,8 +108,8 @@ func (s *source) pairs(owner *entry, twiceHint string) (pairs []*entry, ok bool)
 // read reads the value of an entry as its row says.
 func (s *source) read(e *entry, row *key) {
 	switch {
-	case row.named:
-		e.section = s.namedMapping(e, row.keys)
+	case row.named != nil:
+		e.section = s.namedMapping(e, row)
 	case row.kind == nil:
 		e.section = s.mapping(e, row.keys)
 	case row.list > 0:
@@ -119,18 +119,18 @@ func (s *source) read(e *entry, row *key) {
 	}
 }
 
-// namedMapping reads the tunnels. Those given twice are read for their mistakes but left out.
-func (s *source) namedMapping(owner *entry, table []key) *section {
+// namedMapping reads the tunnels or the uplinks. Those given twice are read for their mistakes but left out.
+func (s *source) namedMapping(owner *entry, row *key) *section {
 	sec := &section{entries: map[string]*entry{}}
-	pairs, ok := s.pairs(owner, "give one of the two another name")
+	pairs, ok := s.pairs(owner, "remove one of the two or give it another name")
 	if ok && len(pairs) == 0 {
-		s.at(owner.heading(), owner.path, "no tunnels", "give at least one")
+		s.at(owner.heading(), owner.path, "no "+row.name, "give at least one")
 	}
 	for _, e := range pairs {
-		if !tunnelName.MatchString(e.name) {
-			s.at(e.key, e.path, "bad name for a tunnel", "want 1 to 63 small letters, digits, dots, hyphens and underscores, a letter or digit first")
+		if _, bad := row.named.parse(e.name); bad != nil {
+			s.at(e.key, e.path, bad.message, bad.hint)
 		}
-		e.section = s.mapping(e, table)
+		e.section = s.mapping(e, row.keys)
 		if sec.entries[e.name] == nil {
 			sec.entries[e.name] = e
 			sec.named = append(sec.named, e)
@@ -247,19 +247,28 @@ func describe(n *yaml.Node) string {
 	return "the text " + quote(n.Value)
 }
 
+// moved are the keys that stood elsewhere in earlier versions.
+var moved = map[string]string{
+	"gateway.buffers.queue":        "gateway.fairness.memory",
+	"gateway.buffers.tunnel_queue": "gateway.fairness.tunnel_memory",
+}
+
 // unknownKeyHint says what may have been meant.
-func unknownKeyHint(name, close string, table []key) string {
+func unknownKeyHint(e *entry, close string, table []key) string {
+	if place := moved[e.path]; place != "" {
+		return "it is " + place + " now"
+	}
 	if close != "" {
 		return fmt.Sprintf("did you mean %q?", close)
 	}
-	if place := elsewhere(root, "", name); place != "" {
+	if place := elsewhere(root, "", e.name); place != "" {
 		return "its place is " + place
 	}
 	return "the keys here are " + strings.Join(rowNames(table), ", ")
 }
 
 func missingHint(row *key) string {
-	if row.named {
+	if row.named != nil {
 		return "give at least one"
 	}
 	if row.kind == nil {

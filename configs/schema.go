@@ -12,8 +12,8 @@ type key struct {
 	list int
 	// keys of a mapping.
 	keys []key
-	// named makes it a mapping from tunnel names to mappings with these keys.
-	named    bool
+	// named makes it a mapping from names of this kind to mappings with these keys.
+	named    *kind
 	required bool
 	// defaults and examples are written as in the file, one for each item of a list. No default: absent is absent.
 	defaults []string
@@ -32,7 +32,7 @@ var (
 			doc: "This gateway."},
 		{name: "defaults", keys: tunableKeys,
 			doc: "What holds for every tunnel that does not say otherwise."},
-		{name: "tunnels", keys: tunnelKeys, named: true, required: true,
+		{name: "tunnels", keys: tunnelKeys, named: tunnelNames(), required: true,
 			doc: "The tunnels by their names: small letters, digits, dot, hyphen and underscore, at most 63."},
 	}
 
@@ -56,18 +56,37 @@ var (
 		{name: "mtu", kind: integers(576, 65535, true), defaults: []string{"0"},
 			doc: "MTU of the TUN device in bytes; 0: computed, so that sealed packets fit the path."},
 		{name: "uplink", keys: uplinkKeys,
-			doc: "The link that carries all tunnels."},
+			doc: "Every link that sealed packets leave by, unless it is under uplinks."},
+		{name: "uplinks", keys: uplinkKeys, named: interfaces(),
+			doc: "Links by the names of their interfaces. Each is an uplink with a queue and rate of its own; what it does not say stands in uplink."},
+		{name: "fairness", keys: fairnessKeys,
+			doc: "How packets wait for an uplink and share it."},
 		{name: "control_socket", kind: socketPaths(), examples: []string{"/run/vpngw/vpngw0.sock"},
 			doc: "Where `vpngw status` asks; without it /run/vpngw/INTERFACE.sock."},
 		{name: "offload", keys: offloadKeys,
 			doc: "Switches for what the kernel takes off our hands. Each is probed when on and falls back by itself; switch one off where a kernel gets it wrong."},
 		{name: "buffers", keys: bufferKeys,
-			doc: "Bounds of the memory in use."},
+			doc: "Sizes of the kernel's buffers."},
 	}
 
 	uplinkKeys = []key{
 		{name: "rate", kind: rates(), defaults: []string{"0"}, examples: []string{"950Mbit"},
-			doc: "Rate that the outer packets are shaped to, best at 95 % of the link's; 0: unshaped."},
+			doc: "Rate that the outer packets are shaped to, best at 95 % of the narrowest link's; 0: unshaped."},
+		{name: "overhead", kind: integers(0, 256, false), defaults: []string{"14"},
+			doc: "Bytes that the link adds to each outer IP packet, counted in every rate: 14 as Linux and most shapers count Ethernet, 38 with preamble, checksum and gap."},
+	}
+
+	fairnessKeys = []key{
+		{name: "queue", kind: names("fair", "fifo"), defaults: []string{"fair"},
+			doc: "fair, or fifo: all packets in one line, for comparison."},
+		{name: "ecn", kind: booleans(), defaults: []string{"true"},
+			doc: "Mark packets of flows that understand it (RFC 3168) where those of others are dropped to keep the wait short."},
+		{name: "memory", kind: sizes(1<<20, 64<<30, false), defaults: []string{"32MiB"},
+			doc: "Memory of packets that wait for one uplink, in all tunnels together."},
+		{name: "tunnel_memory", kind: sizes(128<<10, 64<<30, false), defaults: []string{"4MiB"},
+			doc: "Memory of packets that wait in one tunnel, at most as much as memory."},
+		{name: "target", kind: durations(time.Millisecond, time.Second), defaults: []string{"5ms"},
+			doc: "Wait of a flow's packets that is put up with; one that lasts longer is answered with marks and drops (CoDel, RFC 8289)."},
 	}
 
 	offloadKeys = []key{
@@ -90,10 +109,6 @@ var (
 			doc: "Receive buffer of each tunnel's socket."},
 		{name: "send", kind: sizes(64<<10, 1<<30, false), defaults: []string{"1MiB"},
 			doc: "Send buffer of each tunnel's socket."},
-		{name: "queue", kind: sizes(1<<20, 64<<30, false), defaults: []string{"32MiB"},
-			doc: "Packets waiting to be sent, in all tunnels together."},
-		{name: "tunnel_queue", kind: sizes(128<<10, 64<<30, false), defaults: []string{"4MiB"},
-			doc: "Packets waiting to be sent in one tunnel, at most as much as queue."},
 	}
 
 	tunnelKeys = append([]key{
@@ -129,6 +144,8 @@ var (
 			doc: "Share of the uplink beside the other tunnels."},
 		{name: "rate", kind: rates(), defaults: []string{"0"}, examples: []string{"100Mbit"},
 			doc: "Rate that the tunnel is held to; 0: none of its own."},
+		{name: "dscp", kind: names("clear", "copy"), defaults: []string{"clear"},
+			doc: "DSCP of the outer packets: clear sends 0, copy that of the inner packet, which then also strangers can read."},
 		{name: "crypto", keys: cryptoKeys,
 			doc: "Algorithms offered and accepted."},
 		{name: "rekey", keys: rekeyKeys,
@@ -198,7 +215,7 @@ func elsewhere(table []key, prefix, name string) string {
 		if k.name == name {
 			return path
 		}
-		if k.named {
+		if k.named != nil {
 			path += ".NAME"
 		}
 		if found := elsewhere(k.keys, path+".", name); found != "" {

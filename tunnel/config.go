@@ -25,6 +25,9 @@ type Config struct {
 	MTU       int            // of the TUN device; 0: from the path
 	Offload   Offload
 	Buffers   Buffers
+	Uplink    Uplink            // of every interface that Uplinks does not name
+	Uplinks   map[string]Uplink // by interface
+	Fairness  Fairness
 	Tunnels   []TunnelConfig
 
 	IKEPort       uint16 // UDP port of IKE alone, for peers that begin there; 0: none
@@ -38,16 +41,29 @@ type Offload struct {
 	NoCoalesce               bool // gluing of received packets
 }
 
-// Buffers bounds memory, in bytes. Zero fields take the defaults.
+// Buffers are the kernel's, of each socket in bytes. Zero fields take the defaults.
 type Buffers struct {
-	Receive, Send int // of each socket; 4 MiB and 1 MiB
-	Queue         int // of packets waiting in all tunnels; 32 MiB
-	TunnelQueue   int // of packets waiting in one tunnel; 4 MiB
+	Receive, Send int // 4 MiB and 1 MiB
+}
+
+// Uplink is a link that packets leave by.
+type Uplink struct {
+	Rate     uint64 // bits per second on the wire that it is shaped to; 0: unshaped
+	Overhead int    // bytes that the link adds to each IP packet
+}
+
+// Fairness is how packets wait for an uplink. Zero fields take the defaults.
+type Fairness struct {
+	FIFO         bool          // one line for all instead of the fair queue
+	NoECN        bool          // drop also where a mark would be understood
+	Memory       int           // bytes of packets waiting for one uplink; 32 MiB
+	TunnelMemory int           // bytes of packets waiting in one tunnel; 4 MiB
+	Target       time.Duration // wait that CoDel puts up with; 5 ms
 }
 
 const (
-	defaultQueue       = 32 << 20
-	defaultTunnelQueue = 4 << 20
+	defaultMemory       = 32 << 20
+	defaultTunnelMemory = 4 << 20
 )
 
 // TunnelConfig is one tunnel.
@@ -61,7 +77,9 @@ type TunnelConfig struct {
 	PeerCAs       []*x509.Certificate // with Config.Key and Config.Chain
 	PPK           ike.PPK             // optional
 	Local, Remote []netip.Prefix
-	Weight        int // ≥ 1
+	Weight        int    // ≥ 1
+	Rate          uint64 // bits per second on the wire that it is held to; 0: none of its own
+	CopyDSCP      bool   // outer packets get the DSCP of the inner ones, else 0
 
 	Ciphers  []ike.Cipher // in order of preference; nil: all
 	Groups   []ike.Group  // likewise
@@ -95,11 +113,11 @@ func (t TunnelConfig) GoString() string { return t.String() }
 func (t TunnelConfig) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 func (c *Config) withDefaults() {
-	if c.Buffers.Queue == 0 {
-		c.Buffers.Queue = defaultQueue
+	if c.Fairness.Memory == 0 {
+		c.Fairness.Memory = defaultMemory
 	}
-	if c.Buffers.TunnelQueue == 0 {
-		c.Buffers.TunnelQueue = defaultTunnelQueue
+	if c.Fairness.TunnelMemory == 0 {
+		c.Fairness.TunnelMemory = defaultTunnelMemory
 	}
 }
 

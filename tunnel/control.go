@@ -12,6 +12,7 @@ import (
 
 // start makes the tunnels known to IKE and wanted.
 func (g *Gateway) start(ctx context.Context) {
+	g.sampleAt = time.Now()
 	for _, t := range g.tunnels {
 		g.setPeer(t, t.peer) // where only a name is known, the peer may come to us before it is resolved
 		if t.named() {
@@ -92,6 +93,7 @@ func (g *Gateway) untilDeadline() time.Duration {
 	earlier(g.tunRetry)
 	earlier(g.repair)
 	earlier(g.nextTunnel)
+	earlier(g.sampleAt)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -127,6 +129,9 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 	}
 	if due(&g.repair, now) {
 		g.repairSockets()
+	}
+	if due(&g.sampleAt, now) {
+		g.sample(now)
 	}
 	if !due(&g.nextTunnel, now) {
 		return

@@ -34,6 +34,7 @@ type Gateway struct {
 	listener map[bool]*udp.Socket // by Is4
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
+	uplinks  map[string]*uplink   // by interface
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 	strangers   repeats              // refusals in the log that are about no tunnel
@@ -51,12 +52,14 @@ type Gateway struct {
 	looked     time.Time // when that was done last
 	tunRetry   time.Time // when to try again to make the TUN device; zero: it stands
 	nextTunnel time.Time // when a tunnel has something to do; see remind
+	sampleAt   time.Time // when to take the next samples of the counters; zero: not running
 	repair     time.Time // when to look again at tunnels without a socket; zero: none is missing
 }
 
 // Timing of what is not IKE.
 const (
 	settleTime     = 100 * time.Millisecond // changes of the network come in showers
+	sampleInterval = time.Second            // between two samples of the counters, for status
 	lookInterval   = time.Second            // at least between two looks: some routers change all the time
 	retryTime      = 500 * time.Millisecond // between two tries to make a TUN device or a socket
 	resolveTime    = 5 * time.Second        // between two tries to resolve a host name
@@ -78,6 +81,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		mark:     lane.NewMark(),
 		listener: map[bool]*udp.Socket{},
 		children: map[uint32]*child{},
+		uplinks:  map[string]*uplink{},
 		requests: make(chan func()),
 		resolved: make(chan resolution),
 		changed:  make(chan struct{}, 1),
@@ -95,7 +99,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
 			return nil, err
 		}
-		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, c.Buffers.TunnelQueue))
+		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, c.Fairness.TunnelMemory))
 		g.net.Local = append(g.net.Local, t.Local...)
 		g.net.Remote = append(g.net.Remote, t.Remote...)
 	}
@@ -161,6 +165,7 @@ func (g *Gateway) setUp() error {
 	if err != nil {
 		return err
 	}
+	g.openUplinks()
 	if err := g.lane.SetTUN(g.tun); err != nil {
 		return err
 	}

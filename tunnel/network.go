@@ -142,8 +142,14 @@ func (g *Gateway) measure(t *tunnel) {
 	if !remote.IsValid() {
 		return
 	}
-	if path, err := netconf.PathTo(remote.Addr()); err == nil {
+	path, err := netconf.PathFrom(t.source, remote.Addr())
+	if err != nil && t.source.IsValid() { // which may be gone
+		path, err = netconf.PathTo(remote.Addr())
+	}
+	if err == nil {
 		t.inner = mtu.Inner(path.MTU, remote.Addr())
+		t.link = path.Link
+		g.useUplink(t)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"vpngw/crypto/ike"
 	"vpngw/tunnel/lane"
+	"vpngw/tunnel/meter"
 )
 
 // tunnel is the control side of one tunnel.
@@ -22,6 +23,10 @@ type tunnel struct {
 	source        netip.Addr     // source address of the socket; the zero value: there is no socket
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
+	link          string         // interface of the path; "": not known yet
+	uplink        *uplink        // that it leaves by; nil before setUp
+
+	recent meter.Window[meter.Tunnel]
 
 	up        bool // as IKE said last
 	behindNAT bool
@@ -45,8 +50,8 @@ type child struct {
 	outbound *lane.Outbound
 }
 
-func newTunnel(id ike.PeerID, cfg *TunnelConfig, queue int) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: lane.NewTunnel(uint32(id), cfg.Name, lane.TunnelQueue{Weight: max(cfg.Weight, 1), Limit: queue})}
+func newTunnel(id ike.PeerID, cfg *TunnelConfig, memory int) *tunnel {
+	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, memory)}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -18,6 +18,7 @@ type Status struct {
 	Uptime  float64           `json:"uptime_seconds"`
 	Gateway GatewayStatus     `json:"gateway"`
 	Edges   EdgesStatus       `json:"edges"`
+	Uplinks []UplinkStatus    `json:"uplinks"` // by name, those that tunnels leave by
 	Tunnels []TunnelStatus    `json:"tunnels"` // in the order of the file
 	Drops   map[string]uint64 `json:"drops"`   // of packets that belong to no tunnel, by reason
 	Lane    LaneStatus        `json:"lane"`
@@ -74,6 +75,7 @@ type TunnelStatus struct {
 	LocalAddress  string            `json:"local_address"`
 	LocalSubnets  []string          `json:"local_subnets"`
 	RemoteSubnets []string          `json:"remote_subnets"`
+	Queue         QueueStatus       `json:"queue"`
 	IKE           *IKEStatus        `json:"ike,omitempty"`
 	SPIIn         string            `json:"spi_in"`  // of the child that is sent on
 	SPIOut        string            `json:"spi_out"` // likewise
@@ -149,6 +151,7 @@ func (g *Gateway) status() Status {
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
 	}
+	s.Uplinks = g.uplinkStatus(s.Tunnels)
 	return s
 }
 
@@ -203,7 +206,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
 		KeepalivesIn: c.KeepalivesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
-		Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
+		Queue: g.queueStatus(t), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
 	}
 	if t.refusal.text != "" {
 		s.RefusedAgo = now.Sub(t.refusal.at).Seconds()

@@ -19,7 +19,11 @@ func newStatus() *cobra.Command {
 and the reason if it is not up, whether packets flow, where the peer is, SPIs and their
 ages, bytes and packets each way, and what was dropped, by reason.
 
-"up" says that keys are agreed; "packets flow" says that packets get through.`,
+"up" says that keys are agreed; "packets flow" says that packets get through.
+
+Before that, a line for each uplink and one for each tunnel say where packets wait, for
+how long, and what limits the tunnel: its own rate, the uplink's rate, the device, the
+peer socket (its send buffer is full), the processor, or nothing.`,
 		Example: "  vpngw status\n  vpngw status branch-b --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if socket == "" {

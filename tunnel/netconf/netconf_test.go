@@ -396,6 +396,31 @@ func TestPathTo(t *testing.T) {
 	}
 }
 
+// TestPathFrom: a rule sends what has a second address of ours as its source by
+// another link.
+func TestPathFrom(t *testing.T) {
+	inNamespace(t)
+	ip(t, "link add second type veth peer name second1")
+	ip(t, "link set second1 up")
+	ip(t, "addr add 10.7.0.1/24 dev second")
+	ip(t, "link set second up mtu 1200")
+	ip(t, "route add 192.0.2.0/24 via 10.1.0.9")
+	ip(t, "route add 192.0.2.0/24 via 10.7.0.9 table 7")
+	ip(t, "rule add from 10.7.0.1 lookup 7")
+	peer := netip.MustParseAddr("192.0.2.1")
+	for source, want := range map[string]Path{
+		"10.1.0.1": {Source: netip.MustParseAddr("10.1.0.1"), MTU: 1500, Link: lan},
+		"10.7.0.1": {Source: netip.MustParseAddr("10.7.0.1"), MTU: 1200, Link: "second"},
+	} {
+		if got, err := PathFrom(netip.MustParseAddr(source), peer); err != nil || got != want {
+			t.Errorf("path from %s: %+v, %v; want %+v", source, got, err, want)
+		}
+	}
+	if got, err := PathFrom(netip.MustParseAddr("10.9.9.9"), peer); err == nil {
+		t.Errorf("path from an address that is not ours: %+v", got)
+	}
+}
+
 func TestSetMTU(t *testing.T) {
 	inNamespace(t)
 	n, _ := gateway(t)

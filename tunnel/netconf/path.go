@@ -11,14 +11,19 @@ import (
 
 // Path is how this machine reaches a peer.
 type Path struct {
-	Source netip.Addr // the kernel's choice
+	Source netip.Addr // as asked for, or the kernel's choice
 	MTU    int        // of the route or else of its interface, in bytes
 	Link   string
 }
 
-// PathTo asks the kernel for the way to peer.
-func PathTo(peer netip.Addr) (Path, error) {
-	routes, err := netlink.RouteGet(net.IP(peer.AsSlice()))
+// PathTo asks the kernel for the way to peer from an address that it chooses.
+func PathTo(peer netip.Addr) (Path, error) { return PathFrom(netip.Addr{}, peer) }
+
+// PathFrom asks the kernel for the way to peer from an address of this machine, which
+// rules of policy routing may look at; from none, it chooses one.
+func PathFrom(source, peer netip.Addr) (Path, error) {
+	options := netlink.RouteGetOptions{SrcAddr: net.IP(source.AsSlice())}
+	routes, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
 	if err != nil {
 		return Path{}, fmt.Errorf("no route to %v: %w", peer, err)
 	}
@@ -30,10 +35,11 @@ func PathTo(peer netip.Addr) (Path, error) {
 	if err != nil {
 		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
 	}
-	p := Path{MTU: link.Attrs().MTU, Link: link.Attrs().Name}
+	p := Path{Source: source, MTU: link.Attrs().MTU, Link: link.Attrs().Name}
 	// Of the route as it is configured: what the kernel has learnt beside it comes from
 	// ICMP that anybody can forge.
-	configured, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &netlink.RouteGetOptions{FIBMatch: true})
+	options.FIBMatch = true
+	configured, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
 	if err == nil && len(configured) > 0 && configured[0].MTU > 0 {
 		p.MTU = min(p.MTU, configured[0].MTU)
 	}

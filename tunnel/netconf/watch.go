@@ -8,11 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch sends to changed, without ever blocking, whenever a link, an address or a
-// route of this machine changes, until ctx ends. The channel should hold one.
+// Watch sends to changed, without ever blocking, whenever a link, an address, a route
+// or a rule of this machine changes, until ctx ends. The channel should hold one.
 func Watch(ctx context.Context, changed chan<- struct{}) error {
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK,
-		unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+		unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
+		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
 	if err != nil {
 		return fmt.Errorf("watch the network's changes: %w", err)
 	}

@@ -17,8 +17,24 @@ type Status struct {
 		Features  json.RawMessage `json:"features"`
 	} `json:"gateway"`
 	Edges   Edges             `json:"edges"`
+	Uplinks []UplinkStatus    `json:"uplinks"`
 	Tunnels []TunnelStatus    `json:"tunnels"`
 	Drops   map[string]uint64 `json:"drops"`
+}
+
+// UplinkStatus is what a gateway says about an interface that its tunnels leave by.
+type UplinkStatus struct {
+	Name string  `json:"name"`
+	Rate uint64  `json:"rate"`
+	Jain float64 `json:"jain"`
+}
+
+// QueueStatus is what a gateway says about the queue of a tunnel.
+type QueueStatus struct {
+	Uplink    string  `json:"uplink"`
+	LimitedBy string  `json:"limited_by"`
+	Sends     float64 `json:"bits_per_second"`
+	Share     float64 `json:"share"`
 }
 
 // Edges are the four places where packets cross between the gateway and the kernel.
@@ -66,6 +82,7 @@ type TunnelStatus struct {
 	PacketsIn  uint64            `json:"packets_in"`
 	PacketsOut uint64            `json:"packets_out"`
 	Drops      map[string]uint64 `json:"drops"`
+	Queue      QueueStatus       `json:"queue"`
 
 	KeepalivesIn uint64 `json:"keepalives_in"`
 }

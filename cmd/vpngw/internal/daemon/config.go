@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"fmt"
-
 	"vpngw/configs"
 	"vpngw/crypto/ike"
 	"vpngw/tunnel"
@@ -24,10 +22,16 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
 			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,
 		},
-		Buffers: tunnel.Buffers{
-			Receive: int(g.Buffers.Receive), Send: int(g.Buffers.Send),
-			Queue: int(g.Buffers.Queue), TunnelQueue: int(g.Buffers.TunnelQueue),
+		Buffers: tunnel.Buffers{Receive: int(g.Buffers.Receive), Send: int(g.Buffers.Send)},
+		Uplink:  uplink(g.Uplink),
+		Uplinks: map[string]tunnel.Uplink{},
+		Fairness: tunnel.Fairness{
+			FIFO: g.Fairness.FIFO, NoECN: !g.Fairness.ECN, Target: g.Fairness.Target,
+			Memory: int(g.Fairness.Memory), TunnelMemory: int(g.Fairness.TunnelMemory),
 		},
+	}
+	for name, u := range g.Uplinks {
+		c.Uplinks[name] = uplink(u)
 	}
 	if !g.Key.IsZero() {
 		c.Key = g.Key.Signer()
@@ -41,10 +45,14 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 	return c
 }
 
+func uplink(u configs.Uplink) tunnel.Uplink {
+	return tunnel.Uplink{Rate: uint64(u.Rate), Overhead: u.Overhead}
+}
+
 func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
 	c := tunnel.TunnelConfig{
 		Name: t.Name, PeerAddress: t.Peer.Address, PeerPort: t.Peer.Port, PeerID: t.Peer.ID,
-		Local: t.LocalSubnets, Remote: t.RemoteSubnets, Weight: t.Weight,
+		Local: t.LocalSubnets, Remote: t.RemoteSubnets, Weight: t.Weight, Rate: uint64(t.Rate), CopyDSCP: t.CopyDSCP,
 		Ciphers: translate(t.Crypto.Ciphers, ciphers), Groups: translate(t.Crypto.Groups, groups),
 		ESN: t.Crypto.ESN, PFS: t.Crypto.PFS, NoMLKEM: !t.Crypto.MLKEM768,
 		RekeyTime: t.Rekey.Time, RekeyBytes: uint64(t.Rekey.Bytes), RekeyPackets: t.Rekey.Packets,
@@ -72,18 +80,4 @@ func translate[T any](names []string, table map[string]T) []T {
 		out = append(out, table[n])
 	}
 	return out
-}
-
-// notYet says what of a file this version reads but does not do.
-func notYet(f *configs.File) []string {
-	var w []string
-	if f.Gateway.Uplink.Rate != 0 {
-		w = append(w, fmt.Sprintf("gateway.uplink.rate (%v) is not enforced by this version: nothing is shaped", f.Gateway.Uplink.Rate))
-	}
-	for _, t := range f.Tunnels {
-		if t.Rate != 0 {
-			w = append(w, fmt.Sprintf("tunnels.%s.rate (%v) is not enforced by this version: nothing is shaped", t.Name, t.Rate))
-		}
-	}
-	return w
 }

@@ -18,7 +18,7 @@ import (
 // Run runs the gateway of a tunnel file until ctx ends, which is a clean end and
 // returns nil. version is what status shows.
 func Run(ctx context.Context, file *configs.File, version string, log *slog.Logger) error {
-	for _, w := range append(notYet(file), file.Warnings(time.Now())...) {
+	for _, w := range file.Warnings(time.Now()) {
 		log.Warn(w)
 	}
 	gateway, err := tunnel.New(gatewayConfig(file, version), log)

@@ -32,6 +32,10 @@ func Print(out io.Writer, s *tunnel.Status) error {
 	fmt.Fprintf(w, "  waiting\t%s\n", size(uint64(max(s.Lane.QueueBytes, 0))))
 	printCounts(w, "  drops", s.Drops)
 	printCounts(w, "  IKE refused", s.IKE)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	printQueues(out, s)
 	for i := range s.Tunnels {
 		fmt.Fprintln(w)
 		printTunnel(w, &s.Tunnels[i])

@@ -1,0 +1,182 @@
+package tunnel
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"vpngw/crypto/ike"
+	"vpngw/fairness"
+	"vpngw/tunnel/lane"
+	"vpngw/tunnel/meter"
+)
+
+// uplink is the control side of an interface that tunnels leave by.
+type uplink struct {
+	name   string
+	cfg    Uplink
+	lane   atomic.Pointer[lane.Uplink] // nil until the lane has made it
+	recent meter.Window[meter.Uplink]
+}
+
+func newLaneTunnel(id ike.PeerID, c *TunnelConfig, memory int) *lane.Tunnel {
+	return lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: memory})
+}
+
+// openUplinks gives each tunnel its uplink as far as the path to its peer is known.
+func (g *Gateway) openUplinks() {
+	for name := range g.cfg.Uplinks {
+		if _, err := net.InterfaceByName(name); err != nil {
+			g.log.Warn("gateway.uplinks names an interface that is not there", "interface", name, "error", err)
+		}
+	}
+	for _, t := range g.tunnels {
+		g.useUplink(t)
+	}
+}
+
+// useUplink makes t leave by the interface of the path to its peer, with what waits.
+// Until a path is known it has an uplink without name, by which nothing goes.
+func (g *Gateway) useUplink(t *tunnel) {
+	if g.lane == nil || t.uplink != nil && t.uplink.name == t.link { // there is none before setUp
+		return
+	}
+	u := g.uplinks[t.link]
+	if u == nil {
+		u = g.addUplink(t.link)
+	}
+	if t.uplink != nil && t.uplink.name != "" {
+		g.log.Info("tunnel leaves by another interface", "tunnel", t.cfg.Name, "from", t.uplink.name, "to", u.name)
+	}
+	t.uplink = u
+	t.recent.Reset() // its counters begin anew
+	g.lane.Do(func() { g.lane.SetUplink(t.lane, u.lane.Load()) })
+}
+
+func (g *Gateway) addUplink(name string) *uplink {
+	cfg, own := g.cfg.Uplinks[name]
+	if !own {
+		cfg = g.cfg.Uplink
+	}
+	u := &uplink{name: name, cfg: cfg}
+	g.uplinks[name] = u
+	f := &g.cfg.Fairness
+	g.lane.Do(func() {
+		u.lane.Store(g.lane.AddUplink(lane.UplinkConfig{
+			Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
+		}))
+	})
+	if name != "" {
+		g.log.Info("uplink", "interface", name, "rate", cfg.Rate, "overhead", cfg.Overhead)
+	}
+	return u
+}
+
+// counters returns those of the queue, zeros until the lane has made it.
+func (u *uplink) counters() *fairness.QueueCounters {
+	if l := u.lane.Load(); l != nil {
+		return l.Counters
+	}
+	return new(fairness.QueueCounters)
+}
+
+// queue returns the counters of what waits for the tunnel, zeros until it has an uplink.
+func (t *tunnel) queue() *fairness.ClassCounters {
+	if c := t.lane.Queue(); c != nil {
+		return c
+	}
+	return new(fairness.ClassCounters)
+}
+
+// sample takes the next samples of the counters and plans those after them.
+func (g *Gateway) sample(now time.Time) {
+	g.sampleAt = now.Add(sampleInterval)
+	for _, u := range g.uplinks {
+		c := u.counters()
+		u.recent.Add(now, meter.Uplink{ByRate: time.Duration(c.Throttled.Load()), ByInFlight: time.Duration(c.InFlightHeld.Load())})
+	}
+	for _, t := range g.tunnels {
+		t.recent.Add(now, g.tunnelSample(t.queue(), now))
+	}
+}
+
+func (g *Gateway) tunnelSample(c *fairness.ClassCounters, now time.Time) meter.Tunnel {
+	sparse, bulk := &c.Kind[fairness.Sparse], &c.Kind[fairness.Bulk]
+	s := meter.Tunnel{
+		Bytes:   sparse.Bytes.Load() + bulk.Bytes.Load(),
+		Backlog: sparse.Backlog.Load() + bulk.Backlog.Load(),
+		Blocked: time.Duration(c.Blocked.Load()),
+		ByRate:  time.Duration(c.Throttled.Load()),
+		Sparse:  waits(&sparse.Waits), Bulk: waits(&bulk.Waits),
+	}
+	if since := c.BlockedSince.Load(); since != 0 {
+		s.Blocked += max(now.Sub(g.lane.Time(since)), 0)
+	}
+	return s
+}
+
+func waits(w *fairness.Waits) (m meter.Waits) {
+	for i := range w {
+		m[i] = w[i].Load()
+	}
+	return m
+}
+
+// queueStatus is how t's packets wait; the share is added by uplinkStatus.
+func (g *Gateway) queueStatus(t *tunnel) QueueStatus {
+	s := queueStatus(t)
+	c := t.queue()
+	before, now, _ := t.recent.Ends()
+	s.Sparse = kindStatus(&c.Kind[fairness.Sparse], now.Sparse.Since(&before.Sparse))
+	s.Bulk = kindStatus(&c.Kind[fairness.Bulk], now.Bulk.Since(&before.Bulk))
+	return s
+}
+
+func kindStatus(c *fairness.KindCounters, recent meter.Waits) KindStatus {
+	all := waits(&c.Waits)
+	return KindStatus{
+		BacklogBytes: c.Backlog.Load(), Packets: c.Packets.Load(), Bytes: c.Bytes.Load(), Slices: c.Slices.Load(),
+		Marks: c.Marks.Load(), Drops: map[string]uint64{"aqm": c.Drops.Load(), "overload": c.Overload.Load()},
+		Sojourn: sojournStatus(&all, &recent),
+	}
+}
+
+// uplinkStatus is what tunnels leave by, by name. It adds its share to each tunnel's
+// status, of which all holds one for each tunnel.
+func (g *Gateway) uplinkStatus(all []TunnelStatus) []UplinkStatus {
+	list := []UplinkStatus{}
+	for _, u := range g.uplinks {
+		var users []*tunnel
+		var queues []*QueueStatus
+		for i, t := range g.tunnels {
+			if t.uplink == u {
+				users, queues = append(users, t), append(queues, &all[i].Queue)
+			}
+		}
+		if u.name == "" || users == nil {
+			continue
+		}
+		s := u.status(g.cfg.Fairness.FIFO)
+		shares(&s, users, queues)
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b UplinkStatus) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+func (u *uplink) status(fifo bool) UplinkStatus {
+	c := u.counters()
+	_, _, span := u.recent.Ends()
+	s := UplinkStatus{
+		Name: u.name, Rate: u.cfg.Rate, Overhead: u.cfg.Overhead, Queue: "fair",
+		InFlight: c.InFlight.Load(), InFlightLimit: c.InFlightLimit.Load(),
+		ByRate: time.Duration(c.Throttled.Load()).Seconds(), ByInFlight: time.Duration(c.InFlightHeld.Load()).Seconds(),
+		Recent: span.Seconds(),
+	}
+	if fifo {
+		s.Queue = "fifo"
+	}
+	return s
+}
