@@ -23,7 +23,7 @@
 //
 // Tunnels share by weight and flows of a tunnel equally, both in bytes on the wire, by
 // deficit round robin (Shreedhar and Varghese, 1995): who has credit is served, overdraws
-// it by less than one segment, and pays in the next round. Nothing rounds, so shares are
+// it by less than one slice, and pays in the next round. Nothing is rounded, so shares are
 // exact over time.
 //
 // # Sparse flows
@@ -40,9 +40,10 @@
 // # Slices
 //
 // A superpacket waits whole. Next grants a slice of it: as many segments as the rate lets
-// go in a quarter of a millisecond, at least one, and the whole of it if nobody sets a
-// rate, for one send of 44 segments costs no more than one of five. A slice never exceeds
-// what the deficits allow by a whole segment. Alone, no deficit limits it.
+// go in a quarter of a millisecond, at least one. It overdraws deficits by less than a
+// segment. Where nobody sets a rate it is the whole superpacket, or what half the
+// in-flight limit allows, and overdraws by less than that: one send of 44 segments costs
+// no more than one of five. Alone, no deficit limits it.
 //
 // # Delay
 //

@@ -44,6 +44,7 @@ func (q *Queue[T]) nextBulk() Slice[T] {
 		q.rounds[Bulk].rotate()
 		c = q.rounds[Bulk].front()
 	}
+	c.deficit = min(c.deficit, max(q.quantum*c.weight, q.slice)) // the rate may have been higher
 	flows := &c.flows[Bulk]
 	f := flows.front()
 	if flows.len == 1 {
@@ -54,9 +55,10 @@ func (q *Queue[T]) nextBulk() Slice[T] {
 		flows.rotate()
 		f = flows.front()
 	}
+	f.deficit = min(f.deficit, max(q.quantum, q.slice))
 	room := min(c.deficit, f.deficit)
 	if q.uplink.rate == 0 {
-		room = q.slice // nobody asked for a bound of delay: whole superpackets, and whole debts
+		room = q.slice // cut at a deficit, a superpacket would take several slices
 	}
 	s := q.cut(f, room)
 	if n := s.Node; q.congested(n) {

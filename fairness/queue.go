@@ -117,9 +117,10 @@ func (q *Queue[T]) tune() {
 	}
 	q.quantum = min(max(q.slice, minQuantum), maxQuantum)
 	q.debt = min(max(4*q.slice, 2*minQuantum), maxDebt)
-	q.inflight.floor = minInFlight
-	if q.uplink.rate != 0 {
+	if q.inflight.floor = minInFlight; q.uplink.rate != 0 {
 		q.inflight.floor = max(2*q.slice, 2*minQuantum)
+	} else {
+		q.debt += q.slice // which bulk may overdraw
 	}
 }
 
