@@ -50,8 +50,8 @@ type child struct {
 	outbound *lane.Outbound
 }
 
-func newTunnel(id ike.PeerID, cfg *TunnelConfig, memory int) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, memory)}
+func newTunnel(id ike.PeerID, cfg *TunnelConfig, f *Fairness) *tunnel {
+	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, f)}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -21,8 +21,10 @@ type uplink struct {
 	recent meter.Window[meter.Uplink]
 }
 
-func newLaneTunnel(id ike.PeerID, c *TunnelConfig, memory int) *lane.Tunnel {
-	return lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: memory})
+func newLaneTunnel(id ike.PeerID, c *TunnelConfig, f *Fairness) *lane.Tunnel {
+	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory})
+	t.NoECN, t.CopyDSCP = f.NoECN, c.CopyDSCP
+	return t
 }
 
 // openUplinks gives each tunnel its uplink as far as the path to its peer is known.

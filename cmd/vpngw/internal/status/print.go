@@ -72,7 +72,11 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		}
 		fmt.Fprintf(w, "  child SA\t%s, %s old, SPI in %s out %s%s\n", c.Suite, age(c.Age), c.SPIIn, c.SPIOut, note)
 	}
-	fmt.Fprintf(w, "  in\t%s, %d packets, last %s\n", size(t.BytesIn), t.PacketsIn, ago(t.LastIn))
+	marked := ""
+	if t.CongestionIn > 0 {
+		marked = fmt.Sprintf(", %d marked on the way", t.CongestionIn)
+	}
+	fmt.Fprintf(w, "  in\t%s, %d packets, last %s%s\n", size(t.BytesIn), t.PacketsIn, ago(t.LastIn), marked)
 	fmt.Fprintf(w, "  out\t%s, %d packets, last %s\n", size(t.BytesOut), t.PacketsOut, ago(t.LastOut))
 	printCounts(w, "  drops", t.Drops)
 	printCounts(w, "  IKE refused", t.Rejected)
