@@ -65,7 +65,7 @@ type Uplink struct {
 type Fairness struct {
 	// FIFO puts all in one line instead of the fair queue.
 	FIFO bool
-	// ECN marks packets instead of dropping them where their flow understands it (RFC 3168).
+	// ECN marks packets instead of dropping them where their flow understands it, and lets routers on the way do so (RFC 6040).
 	ECN bool
 	// Memory bounds the packets that wait for one uplink, TunnelMemory those of one tunnel.
 	Memory, TunnelMemory ByteSize

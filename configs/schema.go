@@ -80,7 +80,7 @@ var (
 		{name: "queue", kind: names("fair", "fifo"), defaults: []string{"fair"},
 			doc: "fair, or fifo: all packets in one line, for comparison."},
 		{name: "ecn", kind: booleans(), defaults: []string{"true"},
-			doc: "Mark packets of flows that understand it (RFC 3168) where those of others are dropped to keep the wait short."},
+			doc: "ECN (RFC 3168): packets of flows that understand it are marked, by us and by routers on the way (RFC 6040), where others are dropped to keep the wait short."},
 		{name: "memory", kind: sizes(1<<20, 64<<30, false), defaults: []string{"32MiB"},
 			doc: "Memory of packets that wait for one uplink, in all tunnels together."},
 		{name: "tunnel_memory", kind: sizes(128<<10, 64<<30, false), defaults: []string{"4MiB"},

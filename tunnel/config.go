@@ -55,7 +55,7 @@ type Uplink struct {
 // Fairness is how packets wait for an uplink. Zero fields take the defaults.
 type Fairness struct {
 	FIFO         bool          // one line for all instead of the fair queue
-	NoECN        bool          // drop also where a mark would be understood
+	NoECN        bool          // no ECN: drop also where a mark would be understood, and let no router on the way mark
 	Memory       int           // bytes of packets waiting for one uplink; 32 MiB
 	TunnelMemory int           // bytes of packets waiting in one tunnel; 4 MiB
 	Target       time.Duration // wait that CoDel puts up with; 5 ms

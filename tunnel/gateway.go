@@ -99,7 +99,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
 			return nil, err
 		}
-		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &g.cfg.Fairness))
+		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &c.Fairness))
 		g.net.Local = append(g.net.Local, t.Local...)
 		g.net.Remote = append(g.net.Remote, t.Remote...)
 	}

@@ -91,8 +91,10 @@ type TunnelStatus struct {
 	Fallbacks     uint64            `json:"segment_fallbacks"`
 	SocketErrors  uint64            `json:"socket_errors"`
 	KeepalivesIn  uint64            `json:"keepalives_in"`
-	Drops         map[string]uint64 `json:"drops"`        // packets, by reason
-	Rejected      map[string]uint64 `json:"ike_rejected"` // IKE messages, by reason
+	CongestionIn  uint64            `json:"congestion_in"`    // packets that a router on the way marked (RFC 6040)
+	AnomaliesIn   uint64            `json:"ecn_anomalies_in"` // packets with ECN fields that no tunnel makes (RFC 6040 §4.2)
+	Drops         map[string]uint64 `json:"drops"`            // packets, by reason
+	Rejected      map[string]uint64 `json:"ike_rejected"`     // IKE messages, by reason
 	MessagesIn    uint64            `json:"ike_messages_in"`
 	MessagesOut   uint64            `json:"ike_messages_out"`
 	Retransmits   uint64            `json:"ike_retransmits"`
@@ -204,7 +206,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(), PacketsIn: c.PacketsIn.Load(), PacketsOut: c.PacketsOut.Load(),
 		LastIn: g.ago(c.LastIn.Load(), now), LastOut: g.ago(c.LastOut.Load(), now),
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
-		KeepalivesIn: c.KeepalivesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
+		KeepalivesIn: c.KeepalivesIn.Load(), CongestionIn: c.CongestionIn.Load(), AnomaliesIn: c.ECNAnomaliesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
 		Queue: g.queueStatus(t), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
 	}

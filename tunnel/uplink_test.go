@@ -46,6 +46,22 @@ func settled(t *testing.T, g *Gateway) {
 	}
 }
 
+// TestLaneTunnel: what the lane must know of a tunnel's configuration reaches it.
+func TestLaneTunnel(t *testing.T) {
+	c := valid()
+	c.Fairness.NoECN, c.Tunnels[0].CopyDSCP = true, true
+	for _, want := range []bool{true, false} {
+		g, err := New(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := g.tunnels[0].lane; l.NoECN != want || l.CopyDSCP != want || l.Name != "b" {
+			t.Errorf("want %v: NoECN %v, CopyDSCP %v", want, l.NoECN, l.CopyDSCP)
+		}
+		c.Fairness.NoECN, c.Tunnels[0].CopyDSCP = false, false
+	}
+}
+
 // TestUplinkFollowsTheRoute: tunnels of one interface share an uplink with the settings
 // of that interface, and one whose route changes gets another.
 func TestUplinkFollowsTheRoute(t *testing.T) {

@@ -29,7 +29,7 @@ func Print(out io.Writer, s *tunnel.Status) error {
 	e := &s.Edges
 	fmt.Fprintf(w, "  bytes per call\tTUN read %s, UDP send %s, UDP receive %s, TUN write %s\n",
 		perCall(e.TUNRead), perCall(e.UDPSend), perCall(e.UDPReceive), perCall(e.TUNWrite))
-	fmt.Fprintf(w, "  waiting\t%s\n", size(uint64(max(s.Lane.QueueBytes, 0))))
+	fmt.Fprintf(w, "  queue memory\t%s\n", size(uint64(max(s.Lane.QueueBytes, 0))))
 	printCounts(w, "  drops", s.Drops)
 	printCounts(w, "  IKE refused", s.IKE)
 	if err := w.Flush(); err != nil {
@@ -72,7 +72,11 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		}
 		fmt.Fprintf(w, "  child SA\t%s, %s old, SPI in %s out %s%s\n", c.Suite, age(c.Age), c.SPIIn, c.SPIOut, note)
 	}
-	fmt.Fprintf(w, "  in\t%s, %d packets, last %s\n", size(t.BytesIn), t.PacketsIn, ago(t.LastIn))
+	marked := ""
+	if t.CongestionIn > 0 {
+		marked = fmt.Sprintf(", %d marked on the way", t.CongestionIn)
+	}
+	fmt.Fprintf(w, "  in\t%s, %d packets, last %s%s\n", size(t.BytesIn), t.PacketsIn, ago(t.LastIn), marked)
 	fmt.Fprintf(w, "  out\t%s, %d packets, last %s\n", size(t.BytesOut), t.PacketsOut, ago(t.LastOut))
 	printCounts(w, "  drops", t.Drops)
 	printCounts(w, "  IKE refused", t.Rejected)

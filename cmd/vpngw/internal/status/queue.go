@@ -24,9 +24,12 @@ func printQueues(out io.Writer, s *tunnel.Status) {
 	}
 	for i := range s.Uplinks {
 		u := &s.Uplinks[i]
-		rate, jain := "unshaped", "–"
+		rate, flight, jain := "unshaped", "–", "–" // what is shaped has no limit in flight
 		if u.Rate != 0 {
 			rate = configs.Rate(u.Rate).String()
+		}
+		if u.InFlightLimit > 0 {
+			flight = size(uint64(max(u.InFlight, 0))) + " / " + size(uint64(u.InFlightLimit))
 		}
 		if u.Contending > 1 {
 			jain = fmt.Sprintf("%.3f of %d", u.Jain, u.Contending)
@@ -35,8 +38,7 @@ func printQueues(out io.Writer, s *tunnel.Status) {
 		if u.Queue != "fair" {
 			name += ", " + u.Queue
 		}
-		fmt.Fprintf(out, uplinkColumns, short(name), rate, bitrate(u.Sends), size(uint64(max(u.BacklogBytes, 0))),
-			size(uint64(max(u.InFlight, 0)))+" / "+size(uint64(max(u.InFlightLimit, 0))), jain)
+		fmt.Fprintf(out, uplinkColumns, short(name), rate, bitrate(u.Sends), size(uint64(max(u.BacklogBytes, 0))), flight, jain)
 	}
 	fmt.Fprintf(out, "\n"+queueColumns, "tunnel", "limited by", "share", "waiting", "sparse waits", "bulk waits", "marks", "drops")
 	for i := range s.Tunnels {

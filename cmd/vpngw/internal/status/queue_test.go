@@ -19,8 +19,8 @@ func queues() *tunnel.Status {
 	}
 	return &tunnel.Status{
 		Uplinks: []tunnel.UplinkStatus{
-			{Name: "eth0", Rate: 950e6, Queue: "fair", InFlight: 61 << 10, InFlightLimit: 128 << 10, BacklogBytes: 3 << 20, Sends: 949.96e6, Contending: 3, Jain: 0.99849},
-			{Name: "wwan0", Queue: "fifo", InFlightLimit: 1 << 30, Contending: 1},
+			{Name: "eth0", Queue: "fair", InFlight: 61 << 10, InFlightLimit: 128 << 10, BacklogBytes: 3 << 20, Sends: 949.96e6, Contending: 3, Jain: 0.99849},
+			{Name: "wwan0", Queue: "fifo", Rate: 20e6, Contending: 1},
 		},
 		Tunnels: []tunnel.TunnelStatus{
 			{Name: "branch-b", State: "up", Queue: tunnel.QueueStatus{
@@ -34,8 +34,8 @@ func queues() *tunnel.Status {
 
 const queueScreen = `
 uplink             rate              sends     waiting        in flight / limit    Jain index
-eth0               950Mbit    950.0 Mbit/s     3.0 MiB     61.0 KiB / 128.0 KiB    0.998 of 3
-wwan0, fifo        unshaped      0.0 bit/s         0 B            0 B / 1.0 GiB             –
+eth0               unshaped   950.0 Mbit/s     3.0 MiB     61.0 KiB / 128.0 KiB    0.998 of 3
+wwan0, fifo        20Mbit        0.0 bit/s         0 B                        –             –
 
 tunnel             limited by   share     waiting    sparse waits      bulk waits    marks    drops
 branch-b           uplink rate   25 %     3.0 MiB  0.03 / 0.12 ms  4.10 / 11.8 ms      120       46

@@ -25,7 +25,7 @@ func sample() *tunnel.Status {
 				LocalSubnets: []string{"10.1.0.0/16"}, RemoteSubnets: []string{"10.2.0.0/16", "fd00:2::/64"},
 				IKE:      &tunnel.IKEStatus{InitiatorSPI: "01", ResponderSPI: "02", Suite: "aes256gcm16-prfsha256-x25519", BehindNAT: true},
 				Children: []tunnel.ChildStatus{{SPIIn: "aa", SPIOut: "bb", Suite: "aes256gcm16/ESN", Sending: true}, {SPIIn: "cc", SPIOut: "dd", Leaving: true}},
-				BytesIn:  3 << 30, PacketsIn: 7, LastIn: 0.2, LastOut: -1,
+				BytesIn:  3 << 30, PacketsIn: 7, LastIn: 0.2, LastOut: -1, CongestionIn: 5,
 				Drops: map[string]uint64{"replayed": 2, "auth": 0},
 			},
 			{Name: "branch-c", State: "connecting", Reason: "no response: 192.0.2.3:4500", Flow: "no", PeerID: "gw-c.example", LastIn: -1, LastOut: -1},
@@ -41,7 +41,7 @@ func TestPrint(t *testing.T) {
 	for _, want := range []string{
 		"gateway gw-a.example", "vpn0, MTU 1438, UDP port 4500, up 1h1m1s", "checksum tso4", "TUN read 60000, UDP send –",
 		"unknown_spi 3", "branch-b", "both ways", "gw-b.example at 192.0.2.2:4500", "10.1.0.0/16 ↔ 10.2.0.0/16 fd00:2::/64",
-		"we are behind NAT", "SPI in aa out bb\n", "SPI in cc out dd, being replaced", "3.0 GiB, 7 packets, last just now",
+		"we are behind NAT", "SPI in aa out bb\n", "SPI in cc out dd, being replaced", "3.0 GiB, 7 packets, last just now, 5 marked on the way",
 		"last never", "replayed 2", "connecting: no response: 192.0.2.3:4500", "its address is not known",
 	} {
 		if !strings.Contains(out.String(), want) {
