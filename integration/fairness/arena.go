@@ -59,6 +59,9 @@ func (a *arena) use(ctx context.Context, s setup) error {
 	return nil
 }
 
+// forget makes the next use restart the gateways.
+func (a *arena) forget() { a.running = false }
+
 // waitForTraffic returns when every host is reached, so that each knows its path's MTU.
 func (a *arena) waitForTraffic(ctx context.Context) error {
 	for _, b := range a.Branches {
@@ -103,6 +106,11 @@ func (a *arena) flow(i int, congestion string) load.Flow {
 // upload is a flow from branch i to the hub.
 func (a *arena) upload(i int, congestion string) load.Flow {
 	return load.Flow{From: a.Branches[i].Host, To: a.Hub.Host, Address: a.Hub.Host4, Congestion: congestion, Tunnel: i}
+}
+
+// flood is one from the hub to branch i, in bits of payload per second.
+func (a *arena) flood(i int, rate uint64) load.Flood {
+	return load.Flood{From: a.Hub.Host, To: a.Branches[i].Host, Address: a.Branches[i].Host4, Rate: rate, Tunnel: i}
 }
 
 // probe is one through the tunnel that carries nothing else.

@@ -19,16 +19,16 @@ type bench struct {
 	seconds     time.Duration
 	progress    io.Writer
 
-	arenas  map[string]*arena // by contestant
-	report  *report
-	idle    map[string]float64 // median delay of an idle probe in ms, by contestant and rate
-	evenRun map[string]float64 // what four equal tunnels got together, by contestant, rate and congestion control
+	arenas map[string]*arena // by contestant
+	report *report
+	idle   map[string]float64 // median delay of an idle probe in ms, by contestant and rate
+	fair   map[string]float64 // what each of four equal tunnels gets in Mbit/s, by run.key
 }
 
 // run measures everything. A failure of one run is noted in the report and the others go on; the error is of the end of the
 // context, or of a lab that could not be removed.
 func (b *bench) run(ctx context.Context, build *builder) (err error) {
-	b.arenas, b.idle, b.evenRun = map[string]*arena{}, map[string]float64{}, map[string]float64{}
+	b.arenas, b.idle, b.fair = map[string]*arena{}, map[string]float64{}, map[string]float64{}
 	defer func() {
 		for _, a := range b.arenas {
 			err = errors.Join(err, a.close())
@@ -42,21 +42,34 @@ func (b *bench) run(ctx context.Context, build *builder) (err error) {
 			return ctx.Err()
 		}
 	}
-	for _, s := range b.scenarios {
-		for _, rate := range s.ratesOf(b.rates) {
-			for _, congestion := range s.congestionOf(b.congestion) {
-				// One contestant right after the other, so that what is compared lies seconds apart.
-				for _, c := range b.contestants {
-					a := b.arenas[c.name()]
-					if a == nil || !s.takes(c.name()) {
-						continue
-					}
-					b.measure(ctx, &run{bench: b, arena: a, scenario: s, rate: rate, congestion: congestion})
-					if ctx.Err() != nil {
-						return ctx.Err()
-					}
+	for _, rate := range append([]uint64{0}, b.rates...) { // outermost, as the gateways are restarted for each
+		for _, s := range b.scenarios {
+			for _, congestion := range b.congestion {
+				if !s.at(rate) || !s.with(congestion) {
+					continue
+				}
+				if err := b.turns(ctx, run{bench: b, scenario: s, rate: rate, congestion: congestion}); err != nil {
+					return err
 				}
 			}
+		}
+	}
+	b.report.Bars = append(b.report.Bars, besideFIFO(b.report.Measurements)...)
+	return nil
+}
+
+// turns measures one contestant right after the other, so that what is compared lies seconds apart.
+func (b *bench) turns(ctx context.Context, r run) error {
+	for _, c := range b.contestants {
+		a := b.arenas[c.name()]
+		if a == nil || !r.scenario.takes(c.name()) {
+			continue
+		}
+		turn := r
+		turn.arena = a
+		b.measure(ctx, &turn)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -92,7 +105,7 @@ func (b *bench) measure(ctx context.Context, r *run) {
 		if !bar.OK {
 			mark = "MISSED"
 		}
-		b.say("  %s %s: %s (%s)", mark, bar.What, bar.Got, bar.Want)
+		b.say("  %s %s: %s (%s)", mark, bar.What, bar.got(), bar.want())
 	}
 	b.report.Bars = append(b.report.Bars, r.bars...)
 }
@@ -120,6 +133,9 @@ func (r *run) title() string {
 	return fmt.Sprintf("%s, %s, %s, %s", r.scenario.name, rateText(r.rate), r.congestion, r.contestant.name())
 }
 
+// key tells apart the situations in which a fair share differs.
+func (r *run) key() string { return fmt.Sprint(r.contestant.name(), r.rate, r.congestion) }
+
 // judge notes bars of this run.
 func (r *run) judge(bars ...bar) {
 	for _, b := range bars {
@@ -144,9 +160,6 @@ func (r *run) measure(ctx context.Context, w wire, variant string, l load.Load) 
 	r.say("%s %s: %s", r.title(), variant, m.brief())
 	return m, nil
 }
-
-// shaped is the rate that gateways hold themselves to on a wire: 95 % of it.
-func shaped(rate uint64) uint64 { return rate / 100 * 95 }
 
 // idleDelay is the median delay of a probe without load on this wire, in milliseconds, measured once.
 func (r *run) idleDelay(ctx context.Context, w wire) (float64, error) {

@@ -31,6 +31,21 @@ func (b *builder) vpngw(ctx context.Context) (path, version string, err error) {
 	return b.program, version, err
 }
 
+// peer compiles a program of the module that pins what vpngw is compared with, and returns its version.
+func (b *builder) peer(ctx context.Context, module, name string) (path, version string, err error) {
+	bench, err := output(exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "vpngw/integration/bench"))
+	if err != nil {
+		return "", "", err
+	}
+	folder := filepath.Join(bench, "peers")
+	path = filepath.Join(b.bin, name)
+	if _, err := output(exec.CommandContext(ctx, "go", "build", "-C", folder, "-trimpath", "-o", path, module)); err != nil {
+		return "", "", err
+	}
+	version, err = output(exec.CommandContext(ctx, "go", "list", "-C", folder, "-m", module))
+	return path, version, err
+}
+
 // output runs a command and returns what it printed; the error of a failed one holds the command and its complaint.
 func output(cmd *exec.Cmd) (string, error) {
 	var complaint strings.Builder

@@ -36,13 +36,20 @@ func main() {
 	}
 }
 
-// subject is the contestant whose bars decide about success.
-const subject = "vpngw"
+const (
+	// subject is the contestant whose bars decide about success.
+	subject       = "vpngw"
+	shapedFIFO    = "fifo"
+	unshapedFIFO  = "fifo-unshaped"
+	wireguardName = "wireguard-go"
+)
 
 func contestants() []contestant {
 	return []contestant{
 		&vpngw{title: subject, text: "fair queue, shaped to 95 % of the wire"},
-		&vpngw{title: "vpngw-fifo", text: "queue switched off, shaped to 95 % of the wire", fifo: true},
+		&vpngw{title: shapedFIFO, text: "queue switched off, shaped to 95 % of the wire", fifo: true},
+		&vpngw{title: unshapedFIFO, text: "queue switched off, unshaped: what waits does so at the wire", fifo: true, unshaped: true},
+		&wireguard{},
 	}
 }
 

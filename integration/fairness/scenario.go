@@ -10,75 +10,63 @@ import (
 // scenario is a situation in which gateways are compared.
 type scenario struct {
 	name, title string
-	// rates are the wires it makes sense on; nil: all.
-	rates []uint64
-	// congestion controls it is run with; nil: all.
+	// unlimited: there is no rate of the wire to vary.
+	unlimited bool
+	// rates are the wires it makes sense on, and congestion the controls; nil: all that are asked for.
+	rates      []uint64
 	congestion []string
 	// only these contestants take part; nil: all.
 	only []string
 	run  func(ctx context.Context, r *run) error
 }
 
+// shapers are the contestants between which a shaper at the same rate makes a fair comparison, with the one that has none.
+var shapers = []string{subject, shapedFIFO, wireguardName}
+
+// scenarios are in the order of the report. What is measured in the first is what others are compared with.
 func scenarios() []scenario {
+	cubic := []string{"cubic"}
 	return []scenario{
-		{name: "even", title: "one flow in each of four tunnels", run: even},
-		{name: "crowd", title: "eight flows in one tunnel against one in each other", run: crowd},
+		{name: "even", title: "One flow in each of four tunnels", run: even},
+		{name: "crowd", title: "Eight flows in one tunnel, one in each other", run: crowd, only: shapers},
+		{name: "trains", title: "One flow in each of four tunnels, through a queue of four superpackets", run: trains, only: []string{subject, unshapedFIFO, wireguardName}},
+		{name: "flood", title: "UDP at three times the wire's rate in one tunnel, one flow in each other", run: flood, only: shapers},
+		{name: "upload", title: "An upload in a tunnel while a flow in each tunnel fills the way of its ACKs", run: upload, only: shapers},
+		{name: "busy", title: "Unshaped, no limit but the processor's", run: busy, unlimited: true, only: shapers},
+		{name: "mixed", title: "Round trips of 20 and 100 ms in two tunnels, the others' short", run: mixed, rates: []uint64{100e6, 400e6}, only: shapers},
+		{name: "loss", title: "1 % of the packets of one tunnel lost", run: loss, rates: []uint64{100e6, 400e6}, only: shapers},
+		{name: "dead", title: "One tunnel's peer dies while it is sent to", run: dead, congestion: cubic, only: shapers},
+		{name: "full", title: "One tunnel's packets get stuck below its socket", run: full, congestion: cubic, only: shapers},
 	}
 }
 
-// ratesOf and congestionOf are those of the asked that the scenario is run with.
-func (s scenario) ratesOf(asked []uint64) []uint64      { return both(asked, s.rates) }
-func (s scenario) congestionOf(asked []string) []string { return both(asked, s.congestion) }
+// at tells whether the scenario is run on wires of the rate, 0 being the one without limit.
+func (s scenario) at(rate uint64) bool {
+	if s.unlimited || rate == 0 {
+		return s.unlimited && rate == 0
+	}
+	return s.rates == nil || slices.Contains(s.rates, rate)
+}
+
+func (s scenario) with(congestion string) bool {
+	return s.congestion == nil || slices.Contains(s.congestion, congestion)
+}
+
 func (s scenario) takes(contestant string) bool {
 	return s.only == nil || slices.Contains(s.only, contestant)
 }
-func both[T comparable](asked []T, possible []T) (both []T) {
-	for _, a := range asked {
-		if possible == nil || slices.Contains(possible, a) {
-			both = append(both, a)
-		}
-	}
-	return both
-}
 
-// byteQueue is the usual wire: a queue of 256 KB.
+// byteQueue is the usual wire: a queue of 256 KB in which packets wait one by one.
 func byteQueue(rate uint64) wire { return wire{Rate: rate, Bytes: 256 << 10} }
 
-// oneEach is a flow in every tunnel, with a probe in another.
-func (r *run) oneEach() load.Load {
+// shaped is the rate that gateways hold themselves to on a wire: 95 % of it.
+func shaped(rate uint64) uint64 { return rate / 100 * 95 }
+
+// oneEach is a flow in each of the first n tunnels, with a probe in the last of all.
+func (r *run) oneEach(n int) load.Load {
 	l := load.Load{Duration: r.seconds, Probes: []load.Probe{r.probe()}}
-	for i := range tunnels {
+	for i := range n {
 		l.Flows = append(l.Flows, r.flow(i, r.congestion))
 	}
 	return l
-}
-
-func even(ctx context.Context, r *run) error { return shares(ctx, r, r.oneEach()) }
-
-func crowd(ctx context.Context, r *run) error {
-	l := r.oneEach()
-	for range 7 {
-		l.Flows = append(l.Flows, r.flow(0, r.congestion))
-	}
-	return shares(ctx, r, l)
-}
-
-// shares judges what holds for every load of TCP alone on the usual wire.
-func shares(ctx context.Context, r *run, l load.Load) error {
-	if err := r.use(ctx, setup{uplink: shaped(r.rate)}); err != nil {
-		return err
-	}
-	w := byteQueue(r.rate)
-	idle, err := r.idleDelay(ctx, w)
-	if err != nil {
-		return err
-	}
-	m, err := r.measure(ctx, w, "", l)
-	if err != nil {
-		return err
-	}
-	r.judge(evenShares(m)...)
-	r.judge(noStarvation(m)...)
-	r.judge(promptProbe(m, idle)...)
-	return nil
 }

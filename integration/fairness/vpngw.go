@@ -18,7 +18,7 @@ type vpngw struct {
 	unshaped    bool // whatever the scenario shapes to
 
 	binary  string
-	without []string // of the lines it should have, those that the program does not know
+	without bool // the program does not know fifoLine
 }
 
 func (v *vpngw) name() string  { return v.title }
@@ -28,16 +28,28 @@ func (v *vpngw) build(ctx context.Context, b *builder) (version string, err erro
 	if v.binary, version, err = b.vpngw(ctx); err != nil {
 		return "", err
 	}
+	if v.fifo {
+		known, err := knows(ctx, v.binary, b.bin, fifoLine)
+		if err != nil {
+			return "", err
+		}
+		if v.without = !known; v.without {
+			version += ", which cannot switch its queue off: it is measured as it is"
+		}
+	}
 	return version, nil
 }
+
+// fifoLine switches the queue off.
+const fifoLine = "fairness: {queue: fifo}"
 
 // gatewayLines are the lines of the tunnel file's gateway section that make the contestant.
 func (v *vpngw) gatewayLines(uplink uint64) (lines []string) {
 	if uplink > 0 && !v.unshaped {
 		lines = append(lines, fmt.Sprintf("uplink: {rate: %v}", configs.Rate(uplink)))
 	}
-	if v.fifo {
-		lines = append(lines, "fairness: {queue: fifo}")
+	if v.fifo && !v.without {
+		lines = append(lines, fifoLine)
 	}
 	return lines
 }
