@@ -6,16 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/netip"
-	"os"
-	"strconv"
 
 	"vpngw/integration/lab"
+	wg "vpngw/integration/lab/wireguard"
 )
 
-const (
-	wireguardPort = 51820
-	wireguardMTU  = 1420 // WireGuard's usual: 1500 − 80 for the largest outer headers
-)
+const wireguardPort = 51820
 
 // wireguard is a WireGuard daemon in user space, with its own defaults. Both
 // peers have the same command line and configuration socket.
@@ -46,58 +42,14 @@ func (w *wireguard) Start(ctx context.Context, s *lab.Sites) (*join, error) {
 	}
 	b, err := w.startEnd(ctx, s, s.B, s.A, "b", keyB, keyA.PublicKey())
 	if err != nil {
-		a.close()
+		a.Stop()
 		return nil, err
 	}
-	return &join{A: a.process, B: b.process, Close: func() { a.close(); b.close() }}, nil
+	return &join{A: a.Process, B: b.Process, Close: func() { a.Stop(); b.Stop() }}, nil
 }
 
-// wireguardEnd is one running daemon.
-type wireguardEnd struct {
-	device  string
-	process *lab.Process
-}
-
-// close ends the daemon, and removes its socket in case it could not.
-func (e wireguardEnd) close() {
-	e.process.Stop(stopTimeout)
-	_ = os.Remove(uapiSocket(e.device)) // it is gone where all went well
-}
-
-// startEnd runs the daemon of the gateway of site own and sets up its device.
-func (w *wireguard) startEnd(ctx context.Context, s *lab.Sites, own, other lab.Site, end string, key *ecdh.PrivateKey, peer *ecdh.PublicKey) (wireguardEnd, error) {
-	e := wireguardEnd{device: "wg" + s.ID() + end}
-	gateway := own.Gateway
-	p, err := gateway.Start(lab.Spec{
-		Args: []string{w.binary, "-f", e.device},
-		Env:  []string{"WG_PROCESS_FOREGROUND=1"},
-	})
-	if err != nil {
-		return e, err
-	}
-	e.process = p
-	err = func() error {
-		err := configureWireGuard(ctx, p, e.device, wgPeer{
-			Key: key, Port: wireguardPort,
-			PeerKey: peer, Endpoint: netip.AddrPortFrom(other.Outside4, wireguardPort),
-			AllowedIPs: []netip.Prefix{other.Inside4},
-		})
-		if err != nil {
-			return err
-		}
-		for _, args := range [][]string{
-			{"ip", "link", "set", e.device, "mtu", strconv.Itoa(wireguardMTU), "up"},
-			{"ip", "route", "add", other.Inside4.String(), "dev", e.device},
-		} {
-			if _, err := gateway.Run(ctx, args...); err != nil {
-				return err
-			}
-		}
-		return nil
-	}()
-	if err != nil {
-		e.close()
-		return e, err
-	}
-	return e, nil
+// startEnd runs the daemon of the gateway of site own.
+func (w *wireguard) startEnd(ctx context.Context, s *lab.Sites, own, other lab.Site, end string, key *ecdh.PrivateKey, peer *ecdh.PublicKey) (*wg.Daemon, error) {
+	return wg.Start(ctx, own.Gateway, w.binary, "wg"+s.ID()+end, wg.Config{Key: key, Port: wireguardPort, Peers: []wg.Peer{
+		{Key: peer, Endpoint: netip.AddrPortFrom(other.Outside4, wireguardPort), AllowedIPs: []netip.Prefix{other.Inside4}}}})
 }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vpngw/integration/lab"
+	"vpngw/integration/lab/load"
+)
+
+// arena is a contestant on a network of its own.
+type arena struct {
+	*lab.Bottleneck
+	contestant contestant
+	gateways   gateways
+	now        setup // what runs
+	running    bool
+}
+
+func newArena(ctx context.Context, c contestant) (*arena, error) {
+	net, err := lab.Dumbbell(tunnels+1, lab.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a := &arena{Bottleneck: net, contestant: c}
+	hosts := []*lab.Namespace{net.Hub.Host}
+	for _, b := range net.Branches {
+		hosts = append(hosts, b.Host)
+	}
+	for _, host := range hosts {
+		// A slow start threshold remembered from the last run would tie the runs together.
+		err = errors.Join(err, host.Sysctl("net.ipv4.tcp_no_metrics_save", "1"))
+	}
+	if err == nil {
+		a.gateways, err = c.prepare(ctx, net)
+	}
+	if err != nil {
+		return nil, errors.Join(err, net.Close())
+	}
+	return a, nil
+}
+
+// use makes the gateways run with a setup; those that do so already are left alone.
+func (a *arena) use(ctx context.Context, s setup) error {
+	if a.running && a.now == s {
+		return nil
+	}
+	a.gateways.stop()
+	a.running = false
+	if err := a.gateways.start(ctx, s); err != nil {
+		return err
+	}
+	if err := a.waitForTraffic(ctx); err != nil {
+		return err
+	}
+	a.now, a.running = s, true
+	return nil
+}
+
+// forget makes the next use restart the gateways.
+func (a *arena) forget() { a.running = false }
+
+// waitForTraffic returns when every host is reached, so that each knows its path's MTU.
+func (a *arena) waitForTraffic(ctx context.Context) error {
+	for _, b := range a.Branches {
+		err := lab.Poll(ctx, upTimeout, func() error {
+			r, err := lab.Ping{From: a.Hub.Host, To: b.Host4, Count: 1, Wait: 200 * time.Millisecond}.Run(ctx)
+			if err != nil {
+				return lab.Fatal(err)
+			}
+			if r.Received == 0 {
+				return fmt.Errorf("the hub's host does not reach %s; the hub's gateway says: %s", b.Host.Role, a.gateways.hub().Tail(3))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wire limits what crosses the trunk, in both directions.
+func (a *arena) wire(ctx context.Context, w wire) error {
+	var err error
+	for _, router := range []*lab.Namespace{a.Near, a.Far} {
+		switch {
+		case w.Rate == 0:
+			err = errors.Join(err, router.Unlimited(ctx, lab.TrunkDevice))
+		case w.Superpackets > 0:
+			err = errors.Join(err, router.SuperpacketQueue(ctx, lab.TrunkDevice, w.Rate, w.Superpackets))
+		default:
+			err = errors.Join(err, router.ByteQueue(ctx, lab.TrunkDevice, w.Rate, w.Bytes))
+		}
+	}
+	return err
+}
+
+// flow is one from the hub to branch i, from 0.
+func (a *arena) flow(i int, congestion string) load.Flow {
+	return load.Flow{From: a.Hub.Host, To: a.Branches[i].Host, Address: a.Branches[i].Host4, Congestion: congestion, Tunnel: i}
+}
+
+// upload is a flow from branch i to the hub.
+func (a *arena) upload(i int, congestion string) load.Flow {
+	return load.Flow{From: a.Branches[i].Host, To: a.Hub.Host, Address: a.Hub.Host4, Congestion: congestion, Tunnel: i}
+}
+
+// flood is one from the hub to branch i, in bits of payload per second.
+func (a *arena) flood(i int, rate uint64) load.Flood {
+	return load.Flood{From: a.Hub.Host, To: a.Branches[i].Host, Address: a.Branches[i].Host4, Rate: rate, Tunnel: i}
+}
+
+// probe is one through the tunnel that carries nothing else.
+func (a *arena) probe() load.Probe {
+	return load.Probe{From: a.Hub.Host, To: a.Branches[tunnels].Host, Address: a.Branches[tunnels].Host4}
+}
+
+// rest lets what waits in queues drain.
+func rest(ctx context.Context) {
+	select {
+	case <-time.After(restTime):
+	case <-ctx.Done():
+	}
+}
+
+// restTime is longer than the bounds of all queues hold at the lowest rate.
+const restTime = 1500 * time.Millisecond
+
+// close ends the contestant and removes its network.
+func (a *arena) close() error {
+	a.gateways.stop()
+	return a.Bottleneck.Close()
+}

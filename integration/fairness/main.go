@@ -1,0 +1,174 @@
+// Command fairness measures whether tunnels that share a wire share it evenly, and whether what is sparse passes what is bulky,
+// for vpngw, for vpngw with its queue switched off and for WireGuard in user space. Everything runs in network namespaces of
+// its own on this machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"vpngw/integration/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	stop()
+	if err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "fairness:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+const (
+	// subject is the contestant whose bars decide about success.
+	subject       = "vpngw"
+	shapedFIFO    = "fifo"
+	unshapedFIFO  = "fifo-unshaped"
+	wireguardName = "wireguard-go"
+)
+
+func contestants() []contestant {
+	return []contestant{
+		&vpngw{title: subject, text: "fair queue, shaped to 95 % of the wire"},
+		&vpngw{title: shapedFIFO, text: "queue switched off, shaped to 95 % of the wire", fifo: true},
+		&vpngw{title: unshapedFIFO, text: "queue switched off, unshaped: what waits does so at the wire", fifo: true, unshaped: true},
+		&wireguard{},
+	}
+}
+
+// options are the flags, parsed.
+type options struct {
+	output, program string
+	only            []scenario
+	contestants     []contestant
+	rates           []uint64
+	congestion      []string
+	seconds         time.Duration
+}
+
+func parseFlags(args []string) (o options, err error) {
+	f := flag.NewFlagSet("fairness", flag.ContinueOnError)
+	only := f.String("only", "", "comma-separated `scenarios`; all without it: "+strings.Join(names(scenarios(), scenarioName), ", "))
+	who := f.String("contestants", "", "comma-separated `names`; all without it: "+strings.Join(names(contestants(), contestant.name), ", "))
+	rates := f.String("rates", "100,400,1000", "comma-separated rates of the wire in `Mbit/s`")
+	congestion := f.String("cc", "cubic,bbr", "comma-separated congestion `controls`")
+	seconds := f.Int("seconds", 10, "length of a measurement in `seconds`, of which the first two do not count")
+	f.StringVar(&o.output, "o", "", "`file` for all figures as JSON; the table and the plots go beside it")
+	f.StringVar(&o.program, "program", "", "`path` of the vpngw to measure; without it, one is built from these sources")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: everything is a flag, see -help", f.Arg(0))
+	}
+	var errs [3]error
+	o.only, errs[0] = choose("scenario", *only, scenarios(), scenarioName)
+	o.contestants, errs[1] = choose("contestant", *who, contestants(), contestant.name)
+	o.rates, errs[2] = parseRates(*rates)
+	o.congestion, o.seconds = split(*congestion), time.Duration(*seconds)*time.Second
+	if *seconds < 4 {
+		return o, errors.New("-seconds must be at least 4: the first two do not count")
+	}
+	return o, errors.Join(errs[:]...)
+}
+
+func scenarioName(s scenario) string { return s.name }
+
+func names[T any](all []T, name func(T) string) (list []string) {
+	for _, x := range all {
+		list = append(list, name(x))
+	}
+	return list
+}
+
+// choose picks by comma-separated names; none means all.
+func choose[T any](kind, text string, all []T, name func(T) string) (chosen []T, err error) {
+	if text == "" {
+		return all, nil
+	}
+	for _, want := range split(text) {
+		i := slices.IndexFunc(all, func(x T) bool { return name(x) == want })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no %s %q; there are %s", kind, want, strings.Join(names(all, name), ", "))
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+func parseRates(text string) (list []uint64, err error) {
+	for _, t := range split(text) {
+		n, err := strconv.ParseUint(t, 10, 32)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("-rates: %q is no number of Mbit/s", t)
+		}
+		list = append(list, n*1e6)
+	}
+	return list, nil
+}
+
+func split(text string) (list []string) {
+	for t := range strings.SplitSeq(text, ",") {
+		if t = strings.TrimSpace(t); t != "" {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// errMissed ends a measurement whose figures are good but for the bars.
+var errMissed = errors.New("a bar is missed")
+
+func start(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	o, err := parseFlags(args)
+	if err != nil {
+		return err
+	}
+	if err := lab.Available(); err != nil {
+		return err
+	}
+	workshop, err := lab.New() // without namespaces: its directory goes away however this process ends
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, workshop.Close()) }()
+	b := &bench{contestants: o.contestants, scenarios: o.only, rates: o.rates, congestion: o.congestion, seconds: o.seconds,
+		progress: progress, report: &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds()}}
+	if o.program != "" {
+		if o.program, err = filepath.Abs(o.program); err != nil {
+			return err
+		}
+	}
+	if err := b.run(ctx, &builder{bin: workshop.Dir(), program: o.program}); err != nil {
+		return err
+	}
+	if o.output != "" {
+		if err := writeJSON(o.output, b.report); err != nil {
+			return err
+		}
+		b.say("all figures are in %s", o.output)
+	}
+	for _, bar := range b.report.Bars {
+		if bar.Contestant == subject && !bar.OK {
+			return errMissed
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// jain is Jain's fairness index of shares: 1 when all are equal, 1/n when one has everything. Of nothing at all it is 0: to
+// share nothing is no merit.
+func jain(shares []float64) float64 {
+	sum, squares := 0.0, 0.0
+	for _, x := range shares {
+		sum += x
+		squares += x * x
+	}
+	if squares == 0 {
+		return 0
+	}
+	return sum * sum / (float64(len(shares)) * squares)
+}
+
+// percentile is the smallest value that at least p percent of the values do not exceed (nearest rank), so that the 99th of
+// fewer than 100 values is the largest. It is the zero value of none.
+func percentile[T cmp.Ordered](values []T, p float64) T {
+	var none T
+	if len(values) == 0 {
+		return none
+	}
+	s := slices.Sorted(slices.Values(values))
+	rank := int(math.Ceil(p / 100 * float64(len(s))))
+	return s[min(max(rank, 1), len(s))-1]
+}
+
+// rates turns readings of a byte counter at the given times into Mbit/s between one reading and the next.
+func rates(times []time.Duration, counts []uint64) []float64 {
+	n := min(len(times), len(counts))
+	var r []float64
+	for i := 1; i < n; i++ {
+		r = append(r, mbit(counts[i]-counts[i-1], times[i]-times[i-1]))
+	}
+	return r
+}
+
+// mbit is the rate of bytes over a time, in Mbit/s.
+func mbit(bytes uint64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(bytes) * 8 / 1e6 / d.Seconds()
+}
+
+// windows are the mean rates of consecutive windows of n readings of a counter, the first skip readings left out. What is
+// left of less than a whole window at the end is left out too.
+func windows(times []time.Duration, counts []uint64, skip, n int) []float64 {
+	var w []float64
+	for from := skip; from+n < min(len(times), len(counts)); from += n {
+		w = append(w, mbit(counts[from+n]-counts[from], times[from+n]-times[from]))
+	}
+	return w
+}
+
+// mean of no values is 0.
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(max(len(values), 1))
+}
