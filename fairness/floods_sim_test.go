@@ -39,7 +39,7 @@ func TestSimFloods(t *testing.T) {
 		{"one flow of superpackets", 1, simPayload, simWire, 3},
 		{"100 flows", 100, 1, simWire, 3},
 		{"10000 flows", 10000, 1, simWire, 3},
-		{"scan", 0, 1, 130, 1.5},
+		{"scan", 0, 1, 130, 1},
 		{"scan with large packets", 0, 1, simWire, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestSimFloods(t *testing.T) {
 				s.tcp(s.tunnel(ClassConfig{}), time.Duration(1+2*i)*time.Millisecond, i == 1)
 			}
 			probe := s.stream(s.tunnel(ClassConfig{}), 1, 1, 150, 5*time.Millisecond)
-			s.run(5 * time.Second)
+			s.run(4 * time.Second)
 			s.wantShare(.9, 4)
 			s.wantRate(rate, .97)
 			s.wantBurst()
@@ -68,8 +68,8 @@ func TestSimFloodInOwnTunnel(t *testing.T) {
 			tunnel := s.tunnel(ClassConfig{})
 			s.stream(tunnel, flows, 1, simWire, bitsTime(simWire, 3*rate))
 			victim := s.stream(tunnel, 1, simPayload, simWire, bitsTime(simPayload*simWire, 2*rate))
-			s.run(5 * time.Second)
-			fair := rate / 8 * 5 / float64(flows+1)
+			s.run(3 * time.Second)
+			fair := rate / 8 * 3 / float64(flows+1)
 			if got := float64(victim.arrived * simWire); got < .9*fair || got > 1.1*fair {
 				t.Errorf("a flow has %.3f of its share", got/fair)
 			}
@@ -86,7 +86,7 @@ func TestSimACKsBesideUpload(t *testing.T) {
 			tunnel := s.tunnel(ClassConfig{})
 			s.tcp(tunnel, 2*time.Millisecond, false)
 			acks := s.stream(tunnel, 1, 1, 130, bitsTime(2*simWire, float64(rate))) // of a download at the same rate
-			s.run(4 * time.Second)
+			s.run(3 * time.Second)
 			s.wantPrompt(acks, 0)
 			s.wantRate(rate, .99)
 		})
@@ -193,7 +193,7 @@ func TestSimInFlight(t *testing.T) {
 			s.run(time.Second)
 			s.deepest = 0
 			probe.waits, acks.waits = nil, nil
-			s.run(4 * time.Second)
+			s.run(3 * time.Second)
 			if link < 10000*mbit { // above, the windows do not fill it
 				s.wantEven(1, 1, 1, 1)
 			}

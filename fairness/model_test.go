@@ -11,7 +11,7 @@ import (
 
 // TestMain makes rapid's scripts longer, unless the command line says how long.
 func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "1000")
+	_ = flag.Set("rapid.checks", "400")
 	_ = flag.Set("rapid.steps", "60")
 	flag.Parse()
 	os.Exit(m.Run())
@@ -31,7 +31,6 @@ type modelClass struct {
 	c     *Class[*modelPacket]
 	limit int
 	flows map[uint64][]*modelPacket
-	gone  bool
 }
 
 type modelPacket struct {

@@ -95,7 +95,7 @@ func TestSimFourTunnels(t *testing.T) {
 					flows = append(flows, s.tcp(s.tunnel(ClassConfig{}), time.Duration(1+2*i)*time.Millisecond, ecn))
 				}
 				probe := s.stream(s.tunnel(ClassConfig{}), 1, 1, 150, 5*time.Millisecond)
-				s.run(8 * time.Second)
+				s.run(6 * time.Second)
 				s.wantEven(1, 1, 1, 1)
 				s.wantRate(rate, .97)
 				s.wantBurst()
@@ -127,7 +127,7 @@ func TestSimEightFlowsAgainstOne(t *testing.T) {
 			}
 			probe := s.stream(s.tunnel(ClassConfig{}), 1, 1, 150, 5*time.Millisecond)
 			beside := s.stream(s.tunnels[1], 1, 1, 150, 5*time.Millisecond)
-			s.run(8 * time.Second)
+			s.run(5 * time.Second)
 			s.wantEven(1, 1, 1, 1)
 			s.wantRate(rate, .97)
 			s.wantPrompt(probe, 0)
@@ -147,7 +147,7 @@ func TestSimWeights(t *testing.T) {
 			s.tcp(tunnel, 2*time.Millisecond, true)
 		}
 	}
-	s.run(8 * time.Second)
+	s.run(6 * time.Second)
 	s.wantEven(1, 2, 5)
 	s.wantRate(400*mbit, .97)
 }

@@ -98,13 +98,12 @@ type simStream struct {
 	every    time.Duration
 	until    int64
 
-	number   int
-	last     int
-	sent     int
-	arrived  int
-	dropped  int
-	waits    []int64
-	deadline int64 // until this time the waits are kept
+	number  int
+	last    int
+	sent    int
+	arrived int
+	dropped int
+	waits   []int64
 }
 
 func (s *sim) stream(t *simTunnel, flows, segments, wire int, every time.Duration) *simStream {
