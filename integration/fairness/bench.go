@@ -42,6 +42,9 @@ func (b *bench) run(ctx context.Context, build *builder) (err error) {
 			return ctx.Err()
 		}
 	}
+	if err := b.checkWires(ctx); err != nil {
+		return err
+	}
 	for _, rate := range append([]uint64{0}, b.rates...) { // outermost, as the gateways are restarted for each
 		for _, s := range b.scenarios {
 			for _, congestion := range b.congestion {

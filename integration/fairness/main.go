@@ -47,8 +47,8 @@ const (
 func contestants() []contestant {
 	return []contestant{
 		&vpngw{title: subject, text: "fair queue, shaped to 95 % of the wire"},
-		&vpngw{title: shapedFIFO, text: "queue switched off, shaped to 95 % of the wire", fifo: true},
-		&vpngw{title: unshapedFIFO, text: "queue switched off, unshaped: what waits does so at the wire", fifo: true, unshaped: true},
+		&vpngw{title: shapedFIFO, text: "one FIFO, shaped to 95 % of the wire", fifo: true},
+		&vpngw{title: unshapedFIFO, text: "one FIFO, unshaped", fifo: true, unshaped: true},
 		&wireguard{},
 	}
 }
@@ -150,7 +150,7 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 	}
 	defer func() { err = errors.Join(err, workshop.Close()) }()
 	b := &bench{contestants: o.contestants, scenarios: o.only, rates: o.rates, congestion: o.congestion, seconds: o.seconds,
-		progress: progress, report: &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds()}}
+		progress: progress, report: &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds(), Machine: machine()}}
 	if o.program != "" {
 		if o.program, err = filepath.Abs(o.program); err != nil {
 			return err
@@ -159,11 +159,14 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 	if err := b.run(ctx, &builder{bin: workshop.Dir(), program: o.program}); err != nil {
 		return err
 	}
+	if _, err := io.WriteString(out, b.report.markdown()); err != nil {
+		return err
+	}
 	if o.output != "" {
-		if err := writeJSON(o.output, b.report); err != nil {
+		if err := b.report.write(o.output); err != nil {
 			return err
 		}
-		b.say("all figures are in %s", o.output)
+		b.say("all figures are in %s, the table and the pictures beside it", o.output)
 	}
 	for _, bar := range b.report.Bars {
 		if bar.Contestant == subject && !bar.OK {

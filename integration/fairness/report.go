@@ -2,18 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // report is everything that was seen.
 type report struct {
 	Started      time.Time        `json:"started"`
 	Seconds      float64          `json:"seconds"`
+	Machine      string           `json:"machine"`
 	Contestants  []contestantInfo `json:"contestants"`
 	Notes        []string         `json:"notes"`
 	Bars         []bar            `json:"bars"`
@@ -25,6 +30,42 @@ type contestantInfo struct {
 	Name    string `json:"name"`
 	About   string `json:"about"`
 	Version string `json:"version"`
+}
+
+// write puts the JSON into the file, and the document and the pictures beside it.
+func (r *report) write(file string) error {
+	base := strings.TrimSuffix(file, filepath.Ext(file))
+	if err := errors.Join(writeJSON(file, r), writeFile(base+".md", []byte(r.markdown()))); err != nil {
+		return err
+	}
+	for _, p := range draw(r) {
+		if err := writeFile(filepath.Join(filepath.Dir(file), p.name), p.svg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine describes where the figures were taken: none is portable without it.
+func machine() string {
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, load := "unknown kernel", "unknown"
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		kernel = "Linux " + unix.ByteSliceToString(u.Release[:])
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load, _, _ = strings.Cut(string(text), " ")
+	}
+	return fmt.Sprintf("%s, %d cores, %s, %s, load average before %s", model, runtime.NumCPU(), kernel, runtime.Version(), load)
 }
 
 // brief is a measurement on one line.
@@ -82,4 +123,15 @@ func writeFile(path string, text []byte) error {
 		}
 	}
 	return os.WriteFile(path, text, 0o644)
+}
+
+// wireText says what a wire is.
+func wireText(w wire) string {
+	switch {
+	case w.Rate == 0:
+		return "no limit but the processor"
+	case w.Superpackets > 0:
+		return fmt.Sprintf("a wire of %s with a queue of %d superpackets", rateText(w.Rate), w.Superpackets)
+	}
+	return fmt.Sprintf("a wire of %s with a queue of %d KiB", rateText(w.Rate), w.Bytes>>10)
 }

@@ -7,14 +7,14 @@ import (
 )
 
 // ByteQueue limits what a device sends to a rate in bits per second, behind a queue of that many bytes in which packets wait
-// one by one: superpackets are cut before they enter it (tbf with a burst shorter than they are).
+// one by one: tbf cuts whatever is longer than the bucket of its peak rate, which limits nothing else.
 func (n *Namespace) ByteQueue(ctx context.Context, device string, rate uint64, limit int) error {
-	return n.qdisc(ctx, device, []string{"qdisc", "add", "dev", device, "root", "tbf", "rate", bits(rate),
-		"burst", strconv.Itoa(burst(rate)), "limit", strconv.Itoa(limit)})
+	return n.qdisc(ctx, device, []string{"qdisc", "add", "dev", device, "root", "tbf", "rate", bits(rate), "burst", strconv.Itoa(burst(rate)),
+		"limit", strconv.Itoa(limit), "peakrate", "100gbit", "mtu", "9000"})
 }
 
-// burst is what a wire of the rate carries while its timer may be late: 8 KiB, and above 500 Mbit/s 130 µs.
-func burst(rate uint64) int { return max(8<<10, int(rate/8*130/1e6)) }
+// burst is what a wire of the rate carries in a millisecond, by which the kernel's timer may be late.
+func burst(rate uint64) int { return max(8<<10, int(rate/8/1000)) }
 
 // SuperpacketQueue limits what a device sends to a rate in bits per second, behind a queue of so many packets, each of which
 // may be a superpacket of up to 64 KiB: it is carried whole, and whole it is dropped (htb over pfifo).

@@ -30,8 +30,8 @@ type FloodTrace struct {
 }
 
 const (
-	// floodDatagram fits any tunnel.
-	floodDatagram = 1300
+	// FloodDatagram is the payload of each of its datagrams in bytes: it fits any tunnel.
+	FloodDatagram = 1300
 	// floodTrain is how many datagrams one send gives, as segments of one superpacket.
 	floodTrain = 32
 )
@@ -54,7 +54,7 @@ func openFlood(spec Flood) (f *flood, err error) {
 		return nil, err
 	}
 	err = control(f.sender, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, floodDatagram)
+		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, FloodDatagram)
 	})
 	if err != nil {
 		f.close()
@@ -80,7 +80,7 @@ func (f *flood) run(start, end time.Time) error {
 func (f *flood) send(start, end time.Time) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	train := make([]byte, floodDatagram*floodTrain)
+	train := make([]byte, FloodDatagram*floodTrain)
 	pace := time.Duration(float64(len(train)*8) / float64(f.rate) * 1e9)
 	for due := start; due.Before(end) && time.Now().Before(end); due = due.Add(pace) {
 		sleepUntil(due)
