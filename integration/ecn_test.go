@@ -42,7 +42,7 @@ func tosClasses(p *pair) (classes []tosClass) {
 	return classes
 }
 
-// send gives each class's datagrams to the kernel of host A in one superpacket.
+// sendClasses gives each class's datagrams to the kernel of host A in one superpacket.
 func sendClasses(t *testing.T, p *pair, classes []tosClass) {
 	t.Helper()
 	for i, c := range classes {

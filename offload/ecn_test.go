@@ -70,6 +70,28 @@ func TestSegmenterMarksAndSkips(t *testing.T) {
 	})
 }
 
+// What a segment left out would have carried alone goes with it: CWR with the first, FIN
+// and PSH with the last. The others have the IDs and numbers that they had anyway.
+func TestSegmenterSkipsWithFlags(t *testing.T) {
+	for _, kind := range kinds[:2] {
+		for skip := range 4 {
+			p := packet{id: 0xfffe, seq: 0xffffff00, flags: tcpACK | tcpCWR | tcpFIN | tcpPSH, payload: payload(1, 350)}
+			p.src, p.dst = addresses(kind.v6, 1)
+			var s Segmenter
+			if err := s.Reset(p.virtio(100), p.bytes(true)); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range p.cut(100) {
+				if i == skip {
+					s.Skip()
+				} else if got := s.Next(); !bytes.Equal(got, want.bytes(false)) {
+					t.Errorf("%s, %d left out: segment %d is % x, want % x", kind.name, skip, i, got, want.bytes(false))
+				}
+			}
+		}
+	}
+}
+
 // A mark that was not used is not found in the next superpacket.
 func TestSegmenterForgetsMarks(t *testing.T) {
 	src, dst := addresses(false, 1)
