@@ -53,24 +53,17 @@ func (a *assembly) file(top scope) *File {
 }
 
 func (a *assembly) gateway(sc scope) Gateway {
-	offload, buffers, fairness := sc.sub("offload"), sc.sub("buffers"), sc.sub("fairness")
+	offload, buffers := sc.sub("offload"), sc.sub("buffers")
 	g := Gateway{
-		ID:         get[string](sc, "id"),
-		Port:       uint16(get[uint64](sc, "port")),
-		IKEPort:    uint16(get[uint64](sc, "ike_port")),
-		IKEPortSet: sc.entry("ike_port") != nil,
-		IKEPacket:  int(get[uint64](sc, "ike_packet")),
-		Interface:  get[string](sc, "interface"),
-		Addresses:  list[netip.Prefix](sc, "addresses"),
-		MTU:        int(get[uint64](sc, "mtu")),
-		Uplink:     uplink(sc.sub("uplink")),
-		Fairness: Fairness{
-			FIFO:         get[string](fairness, "queue") == "fifo",
-			ECN:          get[bool](fairness, "ecn"),
-			Memory:       get[ByteSize](fairness, "memory"),
-			TunnelMemory: get[ByteSize](fairness, "tunnel_memory"),
-			Target:       get[time.Duration](fairness, "target"),
-		},
+		ID:            get[string](sc, "id"),
+		Port:          uint16(get[uint64](sc, "port")),
+		IKEPort:       uint16(get[uint64](sc, "ike_port")),
+		IKEPortSet:    sc.entry("ike_port") != nil,
+		IKEPacket:     int(get[uint64](sc, "ike_packet")),
+		Interface:     get[string](sc, "interface"),
+		Addresses:     list[netip.Prefix](sc, "addresses"),
+		MTU:           int(get[uint64](sc, "mtu")),
+		Uplink:        uplink(sc.sub("uplink")),
 		ControlSocket: get[string](sc, "control_socket"),
 		Offload: Offload{
 			TSO:        get[bool](offload, "tso"),
@@ -102,35 +95,9 @@ func (a *assembly) gateway(sc scope) Gateway {
 		g.Key = key
 	}
 	a.certificates(&g, sc)
-	if f := g.Fairness; f.TunnelMemory > f.Memory {
-		e := fairness.entry("tunnel_memory")
-		if e == nil {
-			e = fairness.entry("memory")
-		}
-		a.problem(e, fmt.Sprintf("tunnel_memory (%v) is larger than memory (%v)", f.TunnelMemory, f.Memory), "what waits in one tunnel is part of what waits in all")
-	}
+	g.Fairness = a.fairness(sc.sub("fairness"))
 	a.uplinks(&g, sc)
 	return g
-}
-
-func uplink(sc scope) Uplink {
-	return Uplink{Rate: get[Rate](sc, "rate"), Overhead: int(get[uint64](sc, "overhead"))}
-}
-
-// uplinks reads the uplinks with settings of their own, over those of gateway.uplink.
-func (a *assembly) uplinks(g *Gateway, sc scope) {
-	own, all := sc.sub("uplinks"), sc.sub("uplink")
-	for _, layer := range own.layers {
-		for _, e := range layer.named {
-			if e.name == g.Interface {
-				a.at(e.key, e.path, "this is the TUN device", "an uplink is the interface that the sealed packets leave by, such as eth0")
-			}
-			if g.Uplinks == nil {
-				g.Uplinks = map[string]Uplink{}
-			}
-			g.Uplinks[e.name] = uplink(scope{table: own.table, layers: append([]*section{e.section}, all.layers...)})
-		}
-	}
 }
 
 // ControlSocket is the control socket of the gateway with this interface, unless its file names another.

@@ -75,6 +75,9 @@ func TestUplinkFollowsTheRoute(t *testing.T) {
 	if d.uplink == nil || d.uplink.name != "" {
 		t.Errorf("d, whose path is not known, is on %+v", d.uplink)
 	}
+	if up := g.queueStatuses(t).Uplinks; len(up) != 1 || up[0].Name != "eth0" || len(up[0].Shares) != 2 {
+		t.Errorf("status shows the uplinks %+v", up)
+	}
 	d.link, c.link = "wwan0", "wwan0"
 	c.recent.Add(time.Now(), meter.Tunnel{})
 	g.useUplink(c)
