@@ -71,7 +71,7 @@ func (l *Lane) enqueue(s *slot) {
 	q.Enqueue(l.now, t.class, &s.node, fairness.Packet{
 		Flow: s.flow, Segments: s.seg.Remaining(),
 		Wire: esp.SealedLen(first) + overhead, LastWire: esp.SealedLen(last) + overhead,
-		Memory: s.cost(), ECN: s.ecn,
+		Memory: s.cost(), ECN: s.ecn && !t.NoECN,
 	})
 	for {
 		_, node := q.Evict()
