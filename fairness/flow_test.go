@@ -180,10 +180,10 @@ func TestNoDebtFromIdleTimes(t *testing.T) {
 	now := int64(1)
 	for i := range 1000 {
 		now += int64(time.Millisecond)
-		put(q, now, loud, 9, 1)
 		if n := put(q, now, quiet, uint64(i%50)<<33, 1); n.flow.kind != Sparse {
 			t.Fatal("a packet waits as bulk although its tunnel's debts are of idle times")
 		}
+		put(q, now, loud, uint64(i%50)<<33, 1)
 		sendAll(q, now)
 		now += int64(time.Millisecond)
 		sendAll(q, now)
@@ -228,11 +228,15 @@ func TestRateFallsWithinARound(t *testing.T) {
 	bulkOf(q, heavy, 2)
 	bulkOf(q, other, 2)
 	now := int64(1)
-	for heavy.deficit < 40*q.quantum { // it is in the middle of its turn
+	for turn := false; !turn; { // until it is in the middle of its turn
 		s := q.Next(now)
+		turn = s.Class == heavy && s.Node.flow.kind == Bulk
 		if q.Done(s, s.Segments); s.Verdict == Nothing {
 			now = q.Wake()
 		}
+	}
+	if heavy.deficit < 40*q.quantum {
+		t.Fatalf("a deficit of %d: nothing tested", heavy.deficit)
 	}
 	q.SetRate(now, 1e6)
 	run := 0
