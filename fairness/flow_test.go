@@ -3,6 +3,7 @@ package fairness
 import (
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // put enqueues a packet of so many full segments.
@@ -97,8 +98,8 @@ func TestTablesAreGivenBack(t *testing.T) {
 	for i := range 4 {
 		put(q, later, b, inSet(i), 1)
 	}
-	for range 3 {
-		put(q, later, a, inSet(0), 1)
+	for i := range 3 {
+		put(q, later, a, inSet(i), 1)
 	}
 	if c, _ := q.Evict(); c != a {
 		t.Fatal("another class pays for the one over its limit")
@@ -179,16 +180,89 @@ func TestNoDebtFromIdleTimes(t *testing.T) {
 	now := int64(1)
 	for i := range 1000 {
 		now += int64(time.Millisecond)
-		put(q, now, quiet, uint64(i%50)<<33, 1)
-		put(q, now, loud, 9, 1)
+		if n := put(q, now, quiet, uint64(i%50)<<33, 1); n.flow.kind != Sparse {
+			t.Fatal("a packet waits as bulk although its tunnel's debts are of idle times")
+		}
+		put(q, now, loud, uint64(i%50)<<33, 1)
 		sendAll(q, now)
 		now += int64(time.Millisecond)
 		sendAll(q, now)
 	}
-	bulkOf(q, loud, 1)
-	sendAll(q, now)
-	n := put(q, now, quiet, 1<<40, 1)
-	if n.flow.kind != Sparse {
-		t.Error("the first packet of a quiet tunnel waits as bulk")
+}
+
+// Where whole superpackets are served, one that overdraws its class makes no debt of its
+// sparse flows.
+func TestOverdraftOfBulkIsNoDebt(t *testing.T) {
+	q := NewQueue[int](Config{})
+	a, b := q.NewClass(ClassConfig{}), q.NewClass(ClassConfig{})
+	bulkOf(q, a, 1)
+	bulkOf(q, b, 1)
+	for range 4 { // they begin sparse
+		s := q.Next(2)
+		q.Done(s, s.Segments)
+	}
+	lowest := 0
+	for i := range 60 {
+		s := q.Next(2)
+		q.Done(s, s.Segments)
+		lowest = min(lowest, a.deficit)
+		n := put(q, 2, a, uint64(i)<<33, 1)
+		if n.flow.kind != Sparse {
+			t.Fatalf("a new flow of a tunnel with a deficit of %d waits as bulk", a.deficit)
+		}
+		s = q.Next(2)
+		if s.Node != n {
+			t.Fatal("a sparse packet waits for bulk")
+		}
+		q.Done(s, 1)
+	}
+	if lowest > -maxDebt {
+		t.Errorf("the deficit was never below %d: nothing tested", lowest)
+	}
+}
+
+// What a round was worth at a higher rate is not spent at a lower one.
+func TestRateFallsWithinARound(t *testing.T) {
+	q := NewQueue[int](Config{Rate: 1e9})
+	heavy, other := q.NewClass(ClassConfig{Weight: 50}), q.NewClass(ClassConfig{})
+	bulkOf(q, heavy, 2)
+	bulkOf(q, other, 2)
+	now := int64(1)
+	for turn := false; !turn; { // until it is in the middle of its turn
+		s := q.Next(now)
+		turn = s.Class == heavy && s.Node.flow.kind == Bulk
+		if q.Done(s, s.Segments); s.Verdict == Nothing {
+			now = q.Wake()
+		}
+	}
+	if heavy.deficit < 40*q.quantum {
+		t.Fatalf("a deficit of %d: nothing tested", heavy.deficit)
+	}
+	q.SetRate(now, 1e6)
+	run := 0
+	for {
+		s := q.Next(now)
+		if s.Verdict == Nothing {
+			now = q.Wake()
+			continue
+		}
+		if s.Class == other {
+			break
+		}
+		run += s.Node.wire(s.Segments)
+		q.Done(s, s.Segments)
+	}
+	if most := 50*q.quantum + 1500; run > most {
+		t.Errorf("%d bytes of one tunnel in a row, want ≤ %d", run, most)
+	}
+}
+
+// The memory that a tunnel's table may take.
+func TestTableSize(t *testing.T) {
+	if size := sets * unsafe.Sizeof(set[*int]{}); size > 64<<10 {
+		t.Errorf("a full table takes %d bytes", size)
+	}
+	if size := unsafe.Sizeof(Class[*int]{}); size > 2<<10 {
+		t.Errorf("a class without a table takes %d bytes", size)
 	}
 }

@@ -168,8 +168,15 @@ func (m *model) serve(t *rapid.T) {
 	if s.Segments < 1 || s.Segments > p.segments || s.Verdict == Drop && s.Segments != 1 {
 		t.Fatalf("a slice of %d segments of %d", s.Segments, p.segments)
 	}
-	if m.fifo && (s.Segments != p.segments || s.Verdict != Send) {
-		t.Fatal("a FIFO cuts or drops")
+	if m.fifo {
+		if s.Segments != p.segments || s.Verdict != Send {
+			t.Fatal("a FIFO cuts or drops")
+		}
+		for _, w := range m.waiting() {
+			if w.number < p.number && !m.heldBack(w.class) {
+				t.Fatalf("packet %d goes before %d", p.number, w.number)
+			}
+		}
 	}
 	f := s.Node.flow
 	if wire := s.Node.wire(s.Segments - 1); s.Segments > 1 && !m.fifo &&

@@ -114,10 +114,11 @@ func (q *Queue[T]) target(n *Node[T]) int64 {
 // was; fewer than those of the slice, or none, if no more could be. It returns true when
 // the packet is spent: its node has left the queue.
 func (q *Queue[T]) Done(s Slice[T], segments int) (spent bool) {
-	n, c := s.Node, s.Class
-	if segments = min(segments, n.packet.Segments); segments <= 0 || s.Verdict == Nothing {
+	if s.Verdict == Nothing || segments <= 0 {
 		return false
 	}
+	n, c := s.Node, s.Class
+	segments = min(segments, n.packet.Segments)
 	f := n.flow
 	k := &c.counters.Kind[f.kind]
 	bytes := n.wire(segments)
