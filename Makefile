@@ -5,6 +5,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BENCH       ?=
 ENDURE      ?=
+FAIRNESS    ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -13,7 +14,7 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark \
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench rekey restart flood seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +47,9 @@ restart: bench-packages ## a peer killed 50 times in two ways: packets flow with
 
 flood: bench-packages ## TCP beside 50,000 unauthenticated datagrams a second of every kind (root)
 	$(GO) run ./integration/endure flood -o out/flood.json $(ENDURE)
+
+fairness: bench-packages ## four tunnels on one wire: vpngw beside a FIFO and wireguard-go (root); FAIRNESS='-rates 400 -only even' for less
+	$(GO) run ./integration/fairness -o out/fairness.json $(FAIRNESS)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \
