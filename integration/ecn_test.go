@@ -147,6 +147,7 @@ func TestECNThroughTunnel(t *testing.T) {
 	}{
 		{"IPv4 outside", false, nil, func(tos uint8) uint8 { return tos & 3 }},
 		{"IPv6 outside", true, nil, func(tos uint8) uint8 { return tos & 3 }},
+		{"DSCP copied", false, []string{"dscp: copy"}, func(tos uint8) uint8 { return tos }},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
