@@ -1,21 +1,11 @@
 package fairness
 
 import (
-	"flag"
-	"os"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
-
-// TestMain makes rapid's scripts longer, unless the command line says how long.
-func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "400")
-	_ = flag.Set("rapid.steps", "60")
-	flag.Parse()
-	os.Exit(m.Run())
-}
 
 // model is what a queue should hold.
 type model struct {
