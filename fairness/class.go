@@ -66,6 +66,7 @@ func (q *Queue[T]) NewClass(config ClassConfig) *Class[T] {
 
 // SetClass changes a class. A bound may then be exceeded: see Evict.
 func (q *Queue[T]) SetClass(now int64, c *Class[T], config ClassConfig) {
+	q.now = now
 	inRound := c.rounds[Bulk].linked()
 	if inRound {
 		q.weight -= c.weight

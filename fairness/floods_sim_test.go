@@ -59,6 +59,30 @@ func TestSimFloods(t *testing.T) {
 	}
 }
 
+// What the scheduler is for: in a FIFO the same flood starves the others, and probes wait
+// for all that it queued.
+func TestSimFloodInFIFO(t *testing.T) {
+	const rate = 100 * mbit
+	s := newSim(t, 1, rate/.95, Config{Rate: rate, FIFO: true, Limit: 4 << 20})
+	s.stream(s.tunnel(ClassConfig{}), 1, 1, simWire, bitsTime(simWire, 3*rate))
+	for range 3 {
+		s.tcp(s.tunnel(ClassConfig{}), time.Millisecond, false)
+	}
+	probe := s.stream(s.tunnel(ClassConfig{}), 1, 1, 150, 5*time.Millisecond)
+	s.run(4 * time.Second)
+	s.wantRate(rate, .97)
+	totals := s.totals(2)
+	for i, got := range totals[1:4] {
+		if got > totals[0]/10 {
+			t.Errorf("tunnel %d has %.0f bytes beside a flood of %.0f", i+1, got, totals[0])
+		}
+	}
+	slices.Sort(probe.waits)
+	if p50 := time.Duration(probe.waits[len(probe.waits)/2]); p50 < 100*time.Millisecond || probe.dropped == 0 {
+		t.Errorf("half of the probes wait less than %v, %d were lost", p50, probe.dropped)
+	}
+}
+
 // A flow must not starve beside a flood in its own tunnel either.
 func TestSimFloodInOwnTunnel(t *testing.T) {
 	const rate = 100 * mbit

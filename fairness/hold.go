@@ -9,14 +9,14 @@ const (
 	byInFlight
 )
 
-// hold tells whether the uplink lets nothing go now, and remembers why.
-func (q *Queue[T]) hold() bool {
+// holds tells whether the uplink lets nothing go now, and remembers why.
+func (q *Queue[T]) holds() bool {
 	switch {
 	case !q.uplink.open(q.now):
 		q.holding = byUplink
 	case q.inflight.full():
 		q.holding = byInFlight
-		q.inflight.held = true
+		q.inflight.hold(q.now)
 	default:
 		return false
 	}
@@ -51,7 +51,7 @@ func (q *Queue[T]) Wake() int64 {
 		at = max(at, q.uplink.at)
 	}
 	if q.inflight.full() {
-		at = max(at, q.now+inFlightPoll)
+		at = max(at, q.inflight.pollAt)
 	}
 	return at
 }

@@ -24,6 +24,8 @@ type inflight struct {
 	floor int
 	slack int   // the least that was left when there was more to send
 	until int64 // end of the interval
+
+	pollAt int64 // when a report is wanted, if something is held back
 }
 
 func (l *inflight) init() { l.limit, l.slack = startInFlight, maxInFlight }
@@ -34,6 +36,15 @@ func (l *inflight) sent(bytes int) {
 }
 
 func (l *inflight) full() bool { return l.known && l.bytes >= l.limit }
+
+// hold notes that something is held back. A report that is wanted is not put off by asking
+// for it again.
+func (l *inflight) hold(now int64) {
+	if !l.held || l.pollAt <= now {
+		l.pollAt = now + inFlightPoll
+	}
+	l.held = true
+}
 
 // report takes what is below us now and returns whether the limit changed.
 func (l *inflight) report(now int64, bytes int) (changed bool) {

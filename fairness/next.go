@@ -6,7 +6,7 @@ func (q *Queue[T]) Next(now int64) Slice[T] {
 	q.now = now
 	q.endHold()
 	q.release(now)
-	if !q.ready() || q.hold() {
+	if !q.ready() || q.holds() {
 		return Slice[T]{}
 	}
 	if q.fifo {

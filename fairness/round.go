@@ -43,7 +43,7 @@ func (q *Queue[T]) activate(f *flow[T]) {
 func (q *Queue[T]) list(f *flow[T], k Kind) {
 	c := f.class
 	f.kind = k
-	f.deficit += q.quantum
+	f.deficit = min(f.deficit, 0) + q.quantum
 	c.flows[k].pushBack(&f.link)
 	c.counters.Kind[k].Backlog.Add(int64(f.backlog))
 	if c.flows[k].len > 1 || q.held(c) {

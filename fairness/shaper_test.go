@@ -146,8 +146,11 @@ func TestInFlightHoldsBack(t *testing.T) {
 	if w := q.Wake(); w != 1+inFlightPoll {
 		t.Errorf("Wake says %d", w)
 	}
-	if q.Next(q.Wake()).Verdict != Nothing {
-		t.Error("time alone lets it go on")
+	if q.Next(1+inFlightPoll/2).Verdict != Nothing || q.Wake() != 1+inFlightPoll {
+		t.Errorf("asked again, Wake says %d", q.Wake())
+	}
+	if q.Next(1+inFlightPoll).Verdict != Nothing || q.Wake() != 1+2*inFlightPoll {
+		t.Errorf("without a report, Wake says %d", q.Wake())
 	}
 	q.InFlight(q.Wake(), 1000)
 	if q.Next(q.Wake()).Verdict != Send {
