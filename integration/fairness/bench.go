@@ -152,7 +152,8 @@ func (r *run) measure(ctx context.Context, w wire, variant string, l load.Load) 
 	if err := r.arena.wire(ctx, w); err != nil {
 		return nil, err
 	}
-	rest(ctx)
+	r.rest(ctx)
+	r.tired = len(l.Flows)+len(l.Floods) > 0
 	m := &measurement{Scenario: r.scenario.name, Variant: variant, Contestant: r.contestant.name(), Wire: w, Congestion: r.congestion, Seconds: l.Duration.Seconds()}
 	result, err := l.Run(ctx)
 	if err != nil {
@@ -178,5 +179,5 @@ func (r *run) idleDelay(ctx context.Context, w wire) (float64, error) {
 	return m.Probe.P50, nil
 }
 
-// idleTime gives a few hundred probes.
-const idleTime = 2 * time.Second
+// idleTime gives two hundred probes.
+const idleTime = time.Second

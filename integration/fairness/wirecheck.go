@@ -10,7 +10,7 @@ import (
 
 const (
 	// checkTime is how long a wire is checked.
-	checkTime = time.Second
+	checkTime = 600 * time.Millisecond
 	// frameOverhead is what a datagram has on the wire beside its payload: Ethernet, IPv4, UDP.
 	frameOverhead = 14 + 20 + 8
 )
