@@ -45,6 +45,10 @@ func (b *bench) run(ctx context.Context, build *builder) (err error) {
 	if err := b.checkWires(ctx); err != nil {
 		return err
 	}
+	if err := b.checkCongestion(); err != nil {
+		return err
+	}
+	b.say("%d turns, about %v", b.turnsAhead(), (time.Duration(b.turnsAhead()) * (b.seconds + turnOverhead)).Round(time.Minute))
 	for _, rate := range append([]uint64{0}, b.rates...) { // outermost, as the gateways are restarted for each
 		for _, s := range b.scenarios {
 			for _, congestion := range b.congestion {
@@ -59,6 +63,43 @@ func (b *bench) run(ctx context.Context, build *builder) (err error) {
 	}
 	b.report.Bars = append(b.report.Bars, besideFIFO(b.report.Measurements)...)
 	return nil
+}
+
+// checkCongestion leaves out the congestion controls that this kernel lacks, and notes that.
+func (b *bench) checkCongestion() error {
+	var there []string
+	for _, name := range b.congestion {
+		err := load.CheckCongestion(name)
+		switch {
+		case err == nil:
+			there = append(there, name)
+		case errors.Is(err, load.ErrNoCongestion):
+			b.report.Notes = append(b.report.Notes, fmt.Sprintf("TCP %s was left out: %v", name, err))
+		default:
+			return err
+		}
+	}
+	b.congestion = there
+	return nil
+}
+
+// turnOverhead is what a turn takes beside its traffic, on average: rests, idle probes, restarts.
+const turnOverhead = 3 * time.Second
+
+// turnsAhead counts the turns of a whole run.
+func (b *bench) turnsAhead() (n int) {
+	for _, rate := range append([]uint64{0}, b.rates...) {
+		for _, s := range b.scenarios {
+			for _, congestion := range b.congestion {
+				for name := range b.arenas {
+					if s.at(rate) && s.with(congestion) && s.takes(name) {
+						n++
+					}
+				}
+			}
+		}
+	}
+	return n
 }
 
 // turns measures one contestant right after the other, so that what is compared lies seconds apart.

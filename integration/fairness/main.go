@@ -70,7 +70,7 @@ func parseFlags(args []string) (o options, err error) {
 	who := f.String("contestants", "", "comma-separated `names`; all without it: "+strings.Join(names(contestants(), contestant.name), ", "))
 	rates := f.String("rates", "100,400,1000", "comma-separated rates of the wire in `Mbit/s`")
 	congestion := f.String("cc", "cubic,bbr", "comma-separated congestion `controls`")
-	seconds := f.Int("seconds", 10, "length of a measurement in `seconds`, of which the first two do not count")
+	seconds := f.Int("seconds", 8, "length of a measurement in `seconds`, of which the first two do not count")
 	f.StringVar(&o.output, "o", "", "`file` for all figures as JSON; the table and the plots go beside it")
 	f.StringVar(&o.from, "from", "", "`file` of an earlier run's figures: measure nothing, write its table and plots again")
 	f.StringVar(&o.program, "program", "", "`path` of the vpngw to measure; without it, one is built from these sources")

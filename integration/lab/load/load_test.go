@@ -117,3 +117,12 @@ func TestUnknownCongestionControl(t *testing.T) {
 		t.Errorf("error %v, want one that is ENOENT", err)
 	}
 }
+
+func TestCheckCongestion(t *testing.T) {
+	if err := CheckCongestion("cubic"); err != nil {
+		t.Error(err)
+	}
+	if err := CheckCongestion("telepathy"); !errors.Is(err, ErrNoCongestion) {
+		t.Errorf("error %v", err)
+	}
+}
