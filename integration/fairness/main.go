@@ -161,6 +161,9 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 		}
 		fmt.Fprintf(progress, "fairness: all figures are in %s, the table and the pictures beside it\n", o.output)
 	}
+	if n := len(r.Failures); n > 0 {
+		return fmt.Errorf("%d failures, listed in the report", n)
+	}
 	for _, bar := range r.Bars {
 		if bar.Contestant == subject && !bar.OK {
 			return errMissed
