@@ -17,6 +17,7 @@ type arena struct {
 	gateways   gateways
 	now        setup // what runs
 	running    bool
+	tired      bool // queues may still hold what the last load left
 }
 
 func newArena(ctx context.Context, c contestant) (*arena, error) {
@@ -118,12 +119,16 @@ func (a *arena) probe() load.Probe {
 	return load.Probe{From: a.Hub.Host, To: a.Branches[tunnels].Host, Address: a.Branches[tunnels].Host4}
 }
 
-// rest lets what waits in queues drain.
-func rest(ctx context.Context) {
+// rest lets what the last load left in queues drain.
+func (a *arena) rest(ctx context.Context) {
+	if !a.tired {
+		return
+	}
 	select {
 	case <-time.After(restTime):
 	case <-ctx.Done():
 	}
+	a.tired = false
 }
 
 // restTime is longer than the bounds of all queues hold at the lowest rate.

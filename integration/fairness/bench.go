@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"vpngw/integration/lab/load"
 )
 
 // bench runs contestants through scenarios.
@@ -45,6 +43,10 @@ func (b *bench) run(ctx context.Context, build *builder) (err error) {
 	if err := b.checkWires(ctx); err != nil {
 		return err
 	}
+	if err := b.checkCongestion(); err != nil {
+		return err
+	}
+	b.say("%d turns, about %v", b.turnsAhead(), (time.Duration(b.turnsAhead()) * (b.seconds + turnOverhead)).Round(time.Minute))
 	for _, rate := range append([]uint64{0}, b.rates...) { // outermost, as the gateways are restarted for each
 		for _, s := range b.scenarios {
 			for _, congestion := range b.congestion {
@@ -99,9 +101,11 @@ const runSlack = 2 * time.Minute
 func (b *bench) measure(ctx context.Context, r *run) {
 	limited, cancel := context.WithTimeout(ctx, b.seconds+runSlack)
 	defer cancel()
-	err := r.scenario.run(limited, r)
-	if err != nil && ctx.Err() == nil {
-		b.fail(r.title(), err)
+	if err := r.scenario.run(limited, r); err != nil {
+		r.forget() // who knows in what state its gateways are
+		if ctx.Err() == nil {
+			b.fail(r.title(), err)
+		}
 	}
 	for _, bar := range r.bars {
 		mark := "ok    "
@@ -121,62 +125,3 @@ func (b *bench) fail(what string, err error) {
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "fairness: "+format+"\n", args...)
 }
-
-// run is one contestant in one scenario.
-type run struct {
-	*bench
-	*arena
-	scenario   scenario
-	rate       uint64
-	congestion string
-	bars       []bar
-}
-
-func (r *run) title() string {
-	return fmt.Sprintf("%s, %s, %s, %s", r.scenario.name, rateText(r.rate), r.congestion, r.contestant.name())
-}
-
-// key tells apart the situations in which a fair share differs.
-func (r *run) key() string { return fmt.Sprint(r.contestant.name(), r.rate, r.congestion) }
-
-// judge notes bars of this run.
-func (r *run) judge(bars ...bar) {
-	for _, b := range bars {
-		b.Scenario, b.Contestant, b.Rate, b.Congestion = r.scenario.name, r.contestant.name(), r.rate, r.congestion
-		r.bars = append(r.bars, b)
-	}
-}
-
-// measure runs a load on a wire and notes its figures. The variant tells apart the measurements of one scenario.
-func (r *run) measure(ctx context.Context, w wire, variant string, l load.Load) (*measurement, error) {
-	if err := r.arena.wire(ctx, w); err != nil {
-		return nil, err
-	}
-	rest(ctx)
-	m := &measurement{Scenario: r.scenario.name, Variant: variant, Contestant: r.contestant.name(), Wire: w, Congestion: r.congestion, Seconds: l.Duration.Seconds()}
-	result, err := l.Run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.fill(result)
-	r.report.Measurements = append(r.report.Measurements, m)
-	r.say("%s %s: %s", r.title(), variant, m.brief())
-	return m, nil
-}
-
-// idleDelay is the median delay of a probe without load on this wire, in milliseconds, measured once.
-func (r *run) idleDelay(ctx context.Context, w wire) (float64, error) {
-	key := fmt.Sprint(r.contestant.name(), w.Rate)
-	if d, ok := r.idle[key]; ok {
-		return d, nil
-	}
-	m, err := r.measure(ctx, w, "idle", load.Load{Probes: []load.Probe{r.probe()}, Duration: idleTime})
-	if err != nil {
-		return 0, err
-	}
-	r.idle[key] = m.Probe.P50
-	return m.Probe.P50, nil
-}
-
-// idleTime gives a few hundred probes.
-const idleTime = 2 * time.Second

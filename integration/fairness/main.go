@@ -46,8 +46,8 @@ const (
 
 func contestants() []contestant {
 	return []contestant{
-		&vpngw{title: subject, text: "fair queue, shaped to 95 % of the wire"},
-		&vpngw{title: shapedFIFO, text: "one FIFO, shaped to 95 % of the wire", fifo: true},
+		&vpngw{title: subject, text: "fair queue, shaped to 95 %"},
+		&vpngw{title: shapedFIFO, text: "one FIFO, shaped to 95 %", fifo: true},
 		&vpngw{title: unshapedFIFO, text: "one FIFO, unshaped", fifo: true, unshaped: true},
 		&wireguard{},
 	}
@@ -56,6 +56,7 @@ func contestants() []contestant {
 // options are the flags, parsed.
 type options struct {
 	output, program string
+	from            string // a report to be written again; empty: it is measured
 	only            []scenario
 	contestants     []contestant
 	rates           []uint64
@@ -69,8 +70,9 @@ func parseFlags(args []string) (o options, err error) {
 	who := f.String("contestants", "", "comma-separated `names`; all without it: "+strings.Join(names(contestants(), contestant.name), ", "))
 	rates := f.String("rates", "100,400,1000", "comma-separated rates of the wire in `Mbit/s`")
 	congestion := f.String("cc", "cubic,bbr", "comma-separated congestion `controls`")
-	seconds := f.Int("seconds", 10, "length of a measurement in `seconds`, of which the first two do not count")
+	seconds := f.Int("seconds", 8, "length of a measurement in `seconds`, of which the first two do not count")
 	f.StringVar(&o.output, "o", "", "`file` for all figures as JSON; the table and the plots go beside it")
+	f.StringVar(&o.from, "from", "", "`file` of an earlier run's figures: measure nothing, write its table and plots again")
 	f.StringVar(&o.program, "program", "", "`path` of the vpngw to measure; without it, one is built from these sources")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -141,6 +143,37 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
+	r := &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds(), Machine: machine()}
+	if o.from != "" {
+		r, err = readReport(o.from)
+	} else {
+		err = measure(ctx, o, r, progress)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(out, r.markdown()); err != nil {
+		return err
+	}
+	if o.output != "" {
+		if err := r.write(o.output); err != nil {
+			return err
+		}
+		fmt.Fprintf(progress, "fairness: all figures are in %s, the table and the pictures beside it\n", o.output)
+	}
+	if n := len(r.Failures); n > 0 {
+		return fmt.Errorf("%d failures, listed in the report", n)
+	}
+	for _, bar := range r.Bars {
+		if bar.Contestant == subject && !bar.OK {
+			return errMissed
+		}
+	}
+	return nil
+}
+
+// measure fills a report.
+func measure(ctx context.Context, o options, r *report, progress io.Writer) (err error) {
 	if err := lab.Available(); err != nil {
 		return err
 	}
@@ -149,29 +182,11 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, workshop.Close()) }()
-	b := &bench{contestants: o.contestants, scenarios: o.only, rates: o.rates, congestion: o.congestion, seconds: o.seconds,
-		progress: progress, report: &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds(), Machine: machine()}}
 	if o.program != "" {
 		if o.program, err = filepath.Abs(o.program); err != nil {
 			return err
 		}
 	}
-	if err := b.run(ctx, &builder{bin: workshop.Dir(), program: o.program}); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(out, b.report.markdown()); err != nil {
-		return err
-	}
-	if o.output != "" {
-		if err := b.report.write(o.output); err != nil {
-			return err
-		}
-		b.say("all figures are in %s, the table and the pictures beside it", o.output)
-	}
-	for _, bar := range b.report.Bars {
-		if bar.Contestant == subject && !bar.OK {
-			return errMissed
-		}
-	}
-	return nil
+	b := &bench{contestants: o.contestants, scenarios: o.only, rates: o.rates, congestion: o.congestion, seconds: o.seconds, progress: progress, report: r}
+	return b.run(ctx, &builder{bin: workshop.Dir(), program: o.program})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"vpngw/integration/lab/load"
@@ -30,15 +31,14 @@ type measurement struct {
 	Congestion string  `json:"congestion"`
 	Seconds    float64 `json:"seconds"`
 
-	Tunnels [][]float64 `json:"tunnels_mbit"`         // goodput of each, at each reading
-	Windows [][]float64 `json:"tunnels_windows_mbit"` // the same in whole windows after the warm-up
-	Shares  []float64   `json:"shares_mbit"`          // the mean of these
-	Jain    []float64   `json:"jain"`                 // of the tunnels, in each window
-	Flows   []flowFigures
-	Probe   *delays `json:"probe,omitempty"`
+	Tunnels [][]float64   `json:"tunnels_mbit"`         // goodput of each, at each reading
+	Windows [][]float64   `json:"tunnels_windows_mbit"` // the same in whole windows after the warm-up
+	Shares  []float64     `json:"shares_mbit"`          // the mean of these
+	Jain    []float64     `json:"jain"`                 // of the tunnels, in each window
+	Flows   []flowFigures `json:"flows"`
+	Probe   *delays       `json:"probe,omitempty"`
 	// Profile is the share of the hub gateway's processor time that its scheduler took; nil: not taken.
 	Profile *float64 `json:"scheduler_cpu,omitempty"`
-	Failure string   `json:"failure,omitempty"`
 }
 
 // flowFigures sum up a flow.
@@ -121,8 +121,9 @@ func jainOf(windows [][]float64) (indices []float64) {
 
 func newDelays(p load.ProbeTrace) delays {
 	d := delays{Sent: p.Sent, Lost: p.Lost, P50: ms(percentile(p.Delays, 50)), P99: ms(percentile(p.Delays, 99)), Max: ms(percentile(p.Delays, 100))}
+	sorted := slices.Sorted(slices.Values(p.Delays))
 	for i := range cdfSteps + 1 {
-		d.CDF = append(d.CDF, ms(percentile(p.Delays, 100*float64(i)/cdfSteps)))
+		d.CDF = append(d.CDF, ms(nearestRank(sorted, 100*float64(i)/cdfSteps)))
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -87,7 +86,7 @@ func (r *run) relay(i int, p relay.Profile) (*relay.Relay, relayed, error) {
 		return err
 	})
 	if err != nil {
-		return nil, relayed{}, errors.Join(fmt.Errorf("relay before branch %d", i+1), err)
+		return nil, relayed{}, fmt.Errorf("relay before branch %d: %w", i+1, err)
 	}
 	return wire, faces, nil
 }

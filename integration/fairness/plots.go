@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"vpngw/integration/fairness/plot"
 )
@@ -22,6 +23,7 @@ type picture struct {
 // draw makes the pictures of all measurements: for each scenario, wire and congestion control one of the shares and one of the
 // probe's delays, with all contestants side by side.
 func draw(r *report) (all []picture) {
+	told := false
 	for _, name := range plotted {
 		type situation struct {
 			rate       uint64
@@ -41,14 +43,39 @@ func draw(r *report) (all []picture) {
 		}
 		for _, s := range order {
 			file := fmt.Sprintf("%s-%s-%s", name, fileRate(s.rate), s.congestion)
-			where := fmt.Sprintf("%s, TCP %s", wireText(groups[s][0].Wire), s.congestion)
 			all = append(all,
-				picture{filepath.Join("fairness", "shares-"+file+".svg"), sharesOf(scenarioTitle(name)+": "+where, groups[s])},
-				picture{filepath.Join("fairness", "delays-"+file+".svg"), delaysOf(scenarioTitle(name), where, groups[s])})
+				picture{filepath.Join("fairness", "shares-"+file+".svg"), sharesOf(groups[s])},
+				picture{filepath.Join("fairness", "delays-"+file+".svg"), delaysOf(groups[s])})
+			if m := telling(groups[s]); m != nil && !told {
+				told = true
+				all = append(all, picture{filepath.Join("fairness", "readme.svg"), sharesOf(m)})
+			}
 		}
 	}
 	return all
 }
+
+// telling are the measurements that show in one picture what vpngw is for, if they are among those of a situation: how a
+// FIFO's tunnels starve on the worst wire, and how the fair queue's do not.
+func telling(measurements []*measurement) []*measurement {
+	var before, after *measurement
+	for _, m := range measurements {
+		switch {
+		case m.Wire.Superpackets == 0 || m.Wire.Rate != tellingRate:
+		case m.Contestant == unshapedFIFO:
+			before = m
+		case m.Contestant == subject:
+			after = m
+		}
+	}
+	if before == nil || after == nil {
+		return nil
+	}
+	return []*measurement{before, after}
+}
+
+// tellingRate in bits per second is that of the complaint.
+const tellingRate = 400_000_000
 
 func fileRate(rate uint64) string {
 	if rate == 0 {
@@ -66,29 +93,47 @@ func scenarioTitle(name string) string {
 	return name
 }
 
-func sharesOf(title string, measurements []*measurement) []byte {
+// situationText says what measurements side by side have in common.
+func situationText(m *measurement) string {
+	return fmt.Sprintf("%s, TCP %s", wireText(m.Wire), m.Congestion)
+}
+
+func sharesOf(measurements []*measurement) []byte {
 	var panels []plot.Panel
 	fair := 0.0
 	for _, m := range measurements {
-		p := plot.Panel{Title: m.Contestant, Subtitle: contestantText(m.Contestant), Means: m.Shares}
+		p := plot.Panel{Title: fmt.Sprintf("%s: %s", m.Contestant, contestantText(m.Contestant)), Subtitle: waitText(m), Means: m.Shares}
 		for _, t := range m.Tunnels {
 			p.Tunnels = append(p.Tunnels, smooth(t, smoothing))
 		}
 		panels = append(panels, p)
 		fair = max(fair, mean(m.Shares))
 	}
-	return plot.Shares(title, panels, smoothing*interval.Seconds(), fair)
+	first := measurements[0]
+	return plot.Shares(scenarioTitle(first.Scenario), situationText(first), panels, smoothing*interval.Seconds(), fair)
 }
 
-// smooth is the mean of every n values.
+// waitText says how long a flow had to wait, and how uneven the worst second was.
+func waitText(m *measurement) string {
+	gap, worst := 0.0, 0.0
+	for _, f := range m.Flows {
+		gap = max(gap, f.LongestGap)
+	}
+	if len(m.Jain) > 0 {
+		worst = slices.Min(m.Jain)
+	}
+	return fmt.Sprintf("Jain %.2f in the worst second, longest gap %.0f ms", worst, gap)
+}
+
+// smooth is the mean of every n values, and of what is left at the end.
 func smooth(values []float64, n int) (means []float64) {
-	for i := 0; i+n <= len(values); i += n {
-		means = append(means, mean(values[i:i+n]))
+	for chunk := range slices.Chunk(values, n) {
+		means = append(means, mean(chunk))
 	}
 	return means
 }
 
-func delaysOf(title, where string, measurements []*measurement) []byte {
+func delaysOf(measurements []*measurement) []byte {
 	var curves []plot.Curve
 	for _, m := range measurements {
 		if m.Probe == nil {
@@ -97,7 +142,8 @@ func delaysOf(title, where string, measurements []*measurement) []byte {
 		curves = append(curves, plot.Curve{Name: m.Contestant, Quantiles: m.Probe.CDF, P99: m.Probe.P99,
 			Lost: float64(m.Probe.Lost) / float64(max(m.Probe.Sent, 1))})
 	}
-	return plot.Delays("A sparse probe in a fifth tunnel", title+": "+where, curves)
+	first := measurements[0]
+	return plot.Delays("Delay of a sparse probe in a fifth tunnel", scenarioTitle(first.Scenario)+". "+situationText(first), curves)
 }
 
 func contestantText(name string) string {

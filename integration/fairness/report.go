@@ -34,8 +34,12 @@ type contestantInfo struct {
 
 // write puts the JSON into the file, and the document and the pictures beside it.
 func (r *report) write(file string) error {
-	base := strings.TrimSuffix(file, filepath.Ext(file))
-	if err := errors.Join(writeJSON(file, r), writeFile(base+".md", []byte(r.markdown()))); err != nil {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	document := strings.TrimSuffix(file, filepath.Ext(file)) + ".md"
+	if err := errors.Join(hide(filepath.Dir(file)), writeFile(file, append(text, '\n')), writeFile(document, []byte(r.markdown()))); err != nil {
 		return err
 	}
 	for _, p := range draw(r) {
@@ -44,6 +48,19 @@ func (r *report) write(file string) error {
 		}
 	}
 	return nil
+}
+
+// readReport reads the JSON of an earlier run.
+func readReport(file string) (*report, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
 }
 
 // machine describes where the figures were taken: none is portable without it.
@@ -102,27 +119,19 @@ func rateText(rate uint64) string {
 	return fmt.Sprintf("%g Mbit/s", float64(rate)/1e6)
 }
 
-// writeJSON writes v into path. A folder that it makes hides itself from git, for results belong to a machine and not to the
-// project.
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
+func writeFile(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return writeFile(path, append(text, '\n'))
+	return os.WriteFile(path, text, 0o644)
 }
 
-func writeFile(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
-			return err
-		}
+// hide makes a folder that git does not see, if there is none: results belong to a machine and not to the project.
+func hide(folder string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
 	}
-	return os.WriteFile(path, text, 0o644)
+	return writeFile(filepath.Join(folder, ".gitignore"), []byte("*\n"))
 }
 
 // wireText says what a wire is.
@@ -131,7 +140,7 @@ func wireText(w wire) string {
 	case w.Rate == 0:
 		return "no limit but the processor"
 	case w.Superpackets > 0:
-		return fmt.Sprintf("a wire of %s with a queue of %d superpackets", rateText(w.Rate), w.Superpackets)
+		return fmt.Sprintf("wire of %s, queue of %d superpackets", rateText(w.Rate), w.Superpackets)
 	}
-	return fmt.Sprintf("a wire of %s with a queue of %d KiB", rateText(w.Rate), w.Bytes>>10)
+	return fmt.Sprintf("wire of %s, queue of %d KiB", rateText(w.Rate), w.Bytes>>10)
 }

@@ -20,23 +20,26 @@ type scenario struct {
 	run  func(ctx context.Context, r *run) error
 }
 
-// shapers are the contestants between which a shaper at the same rate makes a fair comparison, with the one that has none.
-var shapers = []string{subject, shapedFIFO, wireguardName}
+// shapers are the subject with the FIFO of the same rate beside the reference, and two the subject and the reference alone.
+var (
+	shapers = []string{subject, shapedFIFO, wireguardName}
+	two     = []string{subject, wireguardName}
+)
 
 // scenarios are in the order of the report. What is measured in the first is what others are compared with.
 func scenarios() []scenario {
 	cubic := []string{"cubic"}
 	return []scenario{
-		{name: "even", title: "One flow in each of four tunnels", run: even},
-		{name: "crowd", title: "Eight flows in one tunnel, one in each other", run: crowd, only: shapers},
-		{name: "trains", title: "One flow in each of four tunnels, through a queue of four superpackets", run: trains, only: []string{subject, unshapedFIFO, wireguardName}},
-		{name: "flood", title: "UDP at three times the wire's rate in one tunnel, one flow in each other", run: flood, only: shapers},
-		{name: "upload", title: "An upload in a tunnel while a flow in each tunnel fills the way of its ACKs", run: upload, only: shapers},
-		{name: "busy", title: "Unshaped, no limit but the processor's", run: busy, unlimited: true, only: shapers},
-		{name: "mixed", title: "Round trips of 20 and 100 ms in two tunnels, the others' short", run: mixed, rates: []uint64{100e6, 400e6}, only: shapers},
-		{name: "loss", title: "1 % of the packets of one tunnel lost", run: loss, rates: []uint64{100e6, 400e6}, only: shapers},
-		{name: "dead", title: "One tunnel's peer dies while it is sent to", run: dead, congestion: cubic, only: shapers},
-		{name: "full", title: "One tunnel's packets get stuck below its socket", run: full, congestion: cubic, only: shapers},
+		{name: "even", title: "Four tunnels, one flow each", run: even},
+		{name: "crowd", title: "Four tunnels: eight flows in the first, one in each other", run: crowd, only: shapers},
+		{name: "trains", title: "Four tunnels, one flow each, through a short queue", run: trains, only: []string{subject, unshapedFIFO, wireguardName}},
+		{name: "flood", title: "Three tunnels with a flow, the fourth with UDP at three times the wire's rate", run: flood, only: shapers},
+		{name: "upload", title: "An upload, while a flow in each tunnel fills the way of its ACKs", run: upload, congestion: cubic, only: shapers},
+		{name: "busy", title: "Four tunnels, one flow each, unshaped, with no limit but the processor", run: busy, unlimited: true, only: shapers},
+		{name: "mixed", title: "Four tunnels with round trips of 1, 1, 20 and 100 ms", run: mixed, rates: []uint64{100e6, 400e6}, only: two},
+		{name: "loss", title: "Four tunnels, 1 % of the packets lost in the fourth", run: loss, rates: []uint64{100e6, 400e6}, congestion: cubic, only: two},
+		{name: "dead", title: "The fourth tunnel's peer dies while it is sent to", run: dead, congestion: cubic, only: two},
+		{name: "full", title: "The fourth tunnel's packets get stuck below its socket", run: full, congestion: cubic, only: two},
 	}
 }
 

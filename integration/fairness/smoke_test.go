@@ -46,7 +46,7 @@ func TestSmoke(t *testing.T) {
 	if m.Probe.Sent < 500 || m.Probe.Lost > m.Probe.Sent/2 || m.Probe.P50 <= 0 || m.Probe.P99 < m.Probe.P50 || m.Probe.Max < m.Probe.P99 {
 		t.Errorf("probe %+v", m.Probe)
 	}
-	if !strings.Contains(out.String(), "## One flow in each of four tunnels (even)") {
+	if !strings.Contains(out.String(), "## Four tunnels, one flow each (even)") {
 		t.Errorf("the document is\n%s", out.String())
 	}
 	for _, name := range []string{"fairness.md", "fairness/shares-even-50M-cubic.svg", "fairness/delays-even-50M-cubic.svg"} {

@@ -24,13 +24,17 @@ func jain(shares []float64) float64 {
 // percentile is the smallest value that at least p percent of the values do not exceed (nearest rank), so that the 99th of
 // fewer than 100 values is the largest. It is the zero value of none.
 func percentile[T cmp.Ordered](values []T, p float64) T {
+	return nearestRank(slices.Sorted(slices.Values(values)), p)
+}
+
+// nearestRank is the percentile of values that are sorted already.
+func nearestRank[T any](sorted []T, p float64) T {
 	var none T
-	if len(values) == 0 {
+	if len(sorted) == 0 {
 		return none
 	}
-	s := slices.Sorted(slices.Values(values))
-	rank := int(math.Ceil(p / 100 * float64(len(s))))
-	return s[min(max(rank, 1), len(s))-1]
+	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
 // rates turns readings of a byte counter at the given times into Mbit/s between one reading and the next.

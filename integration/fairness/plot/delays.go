@@ -16,10 +16,10 @@ type Curve struct {
 const (
 	delayWidth  = 520
 	delayHeight = 250
-	delayLabels = 210
+	delayLabels = 170
 	delayHead   = 70
 	delayFoot   = 52
-	delayRow    = 34 // of a label
+	delayRow    = 36 // of a label
 )
 
 // Delays draws what part of the probes took how long at most, on a logarithmic scale of time. A curve that ends below 100 %
@@ -64,10 +64,9 @@ func Delays(title, subtitle string, curves []Curve) []byte {
 }
 
 func label(c Curve) string {
-	text := "99 % within " + milliseconds(c.P99)
+	text := "p99 " + milliseconds(c.P99)
 	if c.Lost > 0 {
-		text = fmt.Sprintf("99 %% of the rest within %s", milliseconds(c.P99))
-		return fmt.Sprintf("%s lost, %s", lost(c.Lost), text)
+		text += ", " + lost(c.Lost) + " lost"
 	}
 	return text
 }

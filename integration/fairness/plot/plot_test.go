@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // drawing is what a picture has in it.
@@ -27,6 +28,7 @@ type text struct {
 	X      float64 `xml:"x,attr"`
 	Y      float64 `xml:"y,attr"`
 	Fill   string  `xml:"fill,attr"`
+	Size   float64 `xml:"font-size,attr"`
 	Anchor string  `xml:"text-anchor,attr"`
 	Text   string  `xml:",chardata"`
 }
@@ -46,8 +48,15 @@ func parse(t *testing.T, svg []byte) drawing {
 		t.Fatal(err)
 	}
 	for _, l := range d.Texts {
-		if l.X < 0 || l.X > d.Width || l.Y < 0 || l.Y > d.Height {
-			t.Errorf("%q lies outside at %v, %v", l.Text, l.X, l.Y)
+		left, width := l.X, 0.58*l.Size*float64(utf8.RuneCountInString(l.Text)) // about, in most fonts
+		switch l.Anchor {
+		case "end":
+			left -= width
+		case "middle":
+			left -= width / 2
+		}
+		if left < 0 || left+width > d.Width || l.Y < l.Size || l.Y > d.Height {
+			t.Errorf("%q, about %.0f wide, lies outside %v × %v at %.0f, %.0f", l.Text, width, d.Width, d.Height, left, l.Y)
 		}
 	}
 	for _, p := range d.Polyline {
@@ -86,7 +95,7 @@ func (d drawing) find(t *testing.T, want string) text {
 }
 
 func TestShares(t *testing.T) {
-	d := parse(t, Shares(`<"four" & more>`, []Panel{
+	d := parse(t, Shares(`<"four" & more>`, "on a wire", []Panel{
 		{Title: "FIFO", Subtitle: "before", Tunnels: [][]float64{{200, 200}, {200, 180}, {1, 1}, {1, 0}}, Means: []float64{200, 190, 1, 0.5}},
 		{Title: "fair", Subtitle: "after", Tunnels: [][]float64{{100, 100}}, Means: []float64{100}},
 	}, 0.5, 100))
@@ -133,13 +142,13 @@ func TestDelays(t *testing.T) {
 	if all, half := d.find(t, "100 %").Y-4, d.find(t, "50 %").Y-4; math.Abs(quick[2].y-all) > 0.1 || math.Abs(slow[2].y-half) > 0.1 {
 		t.Errorf("the lines end at %v and %v, want %v and %v", quick[2].y, slow[2].y, all, half)
 	}
-	if l := d.find(t, "50 % lost, 99 % of the rest within 100 ms"); l.X < quick[2].x {
+	if l := d.find(t, "p99 100 ms, 50 % lost"); l.X < quick[2].x {
 		t.Errorf("label %+v", l)
 	}
-	d.find(t, "99 % within 1.0 ms")
+	d.find(t, "p99 1.0 ms")
 }
 
 func TestNothingToDraw(t *testing.T) {
-	parse(t, Shares("nothing", []Panel{{Tunnels: [][]float64{nil}, Means: []float64{0}}}, 0.1, 0))
+	parse(t, Shares("nothing", "", []Panel{{Tunnels: [][]float64{nil}, Means: []float64{0}}}, 0.1, 0))
 	parse(t, Delays("nothing", "", nil))
 }

@@ -58,8 +58,8 @@ func decades(least, most float64) []float64 {
 	return all
 }
 
-// number is the shortest text of a tick.
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// number is the shortest text of a tick, which is as exact as a sum of floating-point steps is.
+func number(v float64) string { return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64) }
 
 // apart moves wanted places, which lie between low and high, until each is at least gap from its neighbours, and keeps their
 // order. It returns them in the order of the argument.

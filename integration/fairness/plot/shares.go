@@ -15,7 +15,7 @@ const (
 	panelHeight = 230
 	labelWidth  = 104 // to the right of a panel
 	axisWidth   = 52  // to its left
-	headHeight  = 86
+	headHeight  = 112
 	footHeight  = 48
 	labelGap    = 16
 	margin      = 16
@@ -23,7 +23,7 @@ const (
 
 // Shares draws the tunnels' goodput over time, one panel beside the other with the same scale. The step is the time between
 // two values in seconds; fair is the share that each tunnel should have in Mbit/s.
-func Shares(title string, panels []Panel, step, fair float64) []byte {
+func Shares(title, subtitle string, panels []Panel, step, fair float64) []byte {
 	most, last := fair*1.1, 0.0
 	for _, p := range panels {
 		for _, t := range p.Tunnels {
@@ -36,6 +36,7 @@ func Shares(title string, panels []Panel, step, fair float64) []byte {
 	one := float64(axisWidth + panelWidth + labelWidth)
 	c := &canvas{width: one*float64(len(panels)) + 2*margin, height: headHeight + panelHeight + footHeight, title: title}
 	c.text(margin+4, 30, style{size: 16, bold: true}, title)
+	c.text(margin+4, 50, style{color: faint}, subtitle)
 	up := ticks(most, 5)
 	for i, p := range panels {
 		left := margin + one*float64(i) + axisWidth
@@ -72,7 +73,7 @@ func drawPanel(c *canvas, p Panel, left, step, fair float64, x, y scale, up []fl
 	for i, at := range apart(ends, labelGap, headHeight, bottom) {
 		c.text(left+panelWidth+8, at+4, style{color: color(i), bold: true}, fmt.Sprintf("tunnel %d: %s", i+1, share(p.Means[i])))
 	}
-	c.text(left, bottom+38, style{size: 11, color: faint}, "Mbit/s in each tunnel; dashed: an even share")
+	c.text(left, bottom+38, style{size: 11, color: faint}, "Mbit/s in each tunnel; labels: the mean; dashed: an even share")
 }
 
 // share is a rate for a label: as many digits as tell something.

@@ -96,6 +96,23 @@ func setCongestion(c syscall.RawConn, algorithm string) (err error) {
 	return nil
 }
 
+// ErrNoCongestion is wrapped by the error of [CheckCongestion] for what this kernel does not have.
+var ErrNoCongestion = errors.New("this kernel does not have it")
+
+// CheckCongestion tells whether the kernel has a congestion control of this name, loading it if it can.
+func CheckCongestion(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("congestion control %s: %w", name, ErrNoCongestion)
+	}
+	return err
+}
+
 // close resets the connection, so that nothing of it is left in any queue's way.
 func (f *flow) close() {
 	_ = f.sender.SetLinger(0)

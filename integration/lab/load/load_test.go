@@ -50,7 +50,7 @@ func TestLoad(t *testing.T) {
 		Flows:    []Flow{{From: a, To: b, Address: address, Congestion: "cubic", Tunnel: 2}},
 		Probes:   []Probe{{From: a, To: b, Address: address}},
 		Floods:   []Flood{{From: a, To: b, Address: address, Rate: 8e6, Tunnel: 3}},
-		Events:   []Event{{At: 500 * time.Millisecond, Do: func() error { return blackOut(t.Context(), b, blackout) }}},
+		Events:   []Event{{At: 500 * time.Millisecond, Do: func() error { return blackOut(t.Context(), a, blackout) }}},
 		Duration: 2 * time.Second,
 	}
 	r, err := l.Run(t.Context())
@@ -84,18 +84,13 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// blackOut drops all that comes to a namespace for a while, as a dead switch would.
-func blackOut(ctx context.Context, b *lab.Namespace, d time.Duration) error {
-	if _, err := b.Run(ctx, "tc", "qdisc", "add", "dev", "eth0", "ingress"); err != nil {
-		return err
-	}
-	_, err := b.Run(ctx, "tc", "filter", "add", "dev", "eth0", "ingress", "protocol", "all", "u32", "match", "u32", "0", "0", "action", "drop")
-	if err != nil {
+// blackOut lets next to nothing leave a namespace for a while.
+func blackOut(ctx context.Context, n *lab.Namespace, d time.Duration) error {
+	if err := n.ByteQueue(ctx, "eth0", 8000, 1600); err != nil {
 		return err
 	}
 	time.Sleep(d)
-	_, err = b.Run(ctx, "tc", "qdisc", "del", "dev", "eth0", "ingress")
-	return err
+	return n.Unlimited(ctx, "eth0")
 }
 
 func TestLoadInterrupted(t *testing.T) {
@@ -120,5 +115,14 @@ func TestUnknownCongestionControl(t *testing.T) {
 	_, err := Load{Flows: []Flow{{From: a, To: b, Address: address, Congestion: "telepathy"}}}.Run(t.Context())
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("error %v, want one that is ENOENT", err)
+	}
+}
+
+func TestCheckCongestion(t *testing.T) {
+	if err := CheckCongestion("cubic"); err != nil {
+		t.Error(err)
+	}
+	if err := CheckCongestion("telepathy"); !errors.Is(err, ErrNoCongestion) {
+		t.Errorf("error %v", err)
 	}
 }

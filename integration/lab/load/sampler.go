@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,19 +15,20 @@ type sampler struct {
 	floods   []*flood
 	interval time.Duration
 	times    []time.Duration
+	closed   atomic.Bool
 }
 
 // look is how often the age of the last ACK is read.
 const look = 5 * time.Millisecond
 
-func (*sampler) close() {}
+func (s *sampler) close() { s.closed.Store(true) }
 
 // run has a thread of its own: the kernel wakes it in time even when all goroutines are busy.
 func (s *sampler) run(start, end time.Time) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	next := start
-	for due := start; !due.After(end); due = due.Add(look) {
+	for due := start; !due.After(end) && !s.closed.Load(); due = due.Add(look) {
 		if late := time.Since(due); late > look {
 			due = due.Add(late.Truncate(look))
 		}
