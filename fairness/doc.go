@@ -55,9 +55,9 @@
 // # Rates
 //
 // A shaper per uplink and per tunnel keeps the time at which what was sent will have left.
-// It makes up for a late caller, and so for idle time, by at most a millisecond.
-// A tunnel above its rate leaves the rounds until its time has come, as one does whose
-// socket is full: neither costs the others anything. Where no rate is known, what the
+// It makes up for idle time by less than a millisecond, and for a late caller by four if
+// something waited. A tunnel above its rate leaves the rounds until its time has come, as
+// one does whose socket is full: neither costs the others anything. Where no rate is known, what the
 // sockets hold is limited as Linux's dynamic queue limits do it, so that the queue builds
 // here, where it can be ordered, and not below.
 //

@@ -130,7 +130,7 @@ func (q *Queue[T]) Done(s Slice[T], segments int) (spent bool) {
 		k.Drops.Add(uint64(segments))
 	} else {
 		k.sent(segments, bytes, wait)
-		q.charge(f, bytes)
+		q.charge(f, n.arrived, bytes)
 	}
 	if s.Mark {
 		k.Marks.Add(1)
@@ -148,8 +148,9 @@ func (q *Queue[T]) Done(s Slice[T], segments int) (spent bool) {
 	return spent
 }
 
-// charge makes a flow, its class and the uplink pay for bytes that were sent.
-func (q *Queue[T]) charge(f *flow[T], bytes int) {
+// charge makes a flow, its class and the uplink pay for bytes that were sent, of a packet
+// that arrived then.
+func (q *Queue[T]) charge(f *flow[T], arrived int64, bytes int) {
 	c := f.class
 	if f.kind == Sparse {
 		f.spent = min(f.spent+bytes, 2*sparseAllowance)
@@ -162,8 +163,8 @@ func (q *Queue[T]) charge(f *flow[T], bytes int) {
 	} else if !q.alone(c) {
 		c.deficit -= bytes
 	}
-	c.shaper.sent(q.now, bytes)
-	q.uplink.sent(q.now, bytes)
+	c.shaper.sent(q.now, arrived, bytes)
+	q.uplink.sent(q.now, arrived, bytes)
 	q.inflight.sent(bytes)
 }
 

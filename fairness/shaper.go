@@ -3,9 +3,13 @@ package fairness
 import "math/bits"
 
 const (
-	// catchUp is how much lateness of its caller a shaper makes up for. What leaves at
-	// one instant is then below this time and one slice more.
-	catchUp = 750_000
+	// burst is how much idle time a shaper makes up for: timers have some lateness of their
+	// own. What leaves at one instant is then below this time and one slice more.
+	burst = 750_000
+
+	// catchUp is how much lateness it makes up for when something waited. A caller that
+	// gets no processor for a few milliseconds must not cost the link's capacity.
+	catchUp = 4_000_000
 
 	bitNanos = 8 * 1_000_000_000 // bits × nanoseconds of a byte a second
 )
@@ -20,13 +24,13 @@ type shaper struct {
 // open tells whether something may be sent now.
 func (s *shaper) open(now int64) bool { return s.rate == 0 || now >= s.at }
 
-// sent notes that bytes (< 2³¹) were sent now.
-func (s *shaper) sent(now int64, bytes int) {
+// sent notes that bytes (< 2³¹) were sent now, which had waited since arrived.
+func (s *shaper) sent(now, arrived int64, bytes int) {
 	if s.rate == 0 {
 		return
 	}
-	if late := now - catchUp; s.at < late {
-		s.at, s.rest = late, 0
+	if since := max(min(arrived, now)-burst, now-catchUp); s.at < since {
+		s.at, s.rest = since, 0
 	}
 	hi, lo := bits.Mul64(uint64(bytes), bitNanos)
 	lo, carry := bits.Add64(lo, s.rest, 0)

@@ -13,7 +13,7 @@ func TestShaperDoesNotDrift(t *testing.T) {
 		total := int64(0)
 		for i := range 100_000 {
 			bytes := 1 + i*7919%90_000
-			s.sent(s.at, bytes)
+			s.sent(s.at, s.at, bytes)
 			total += int64(bytes)
 		}
 		want := new(big.Int).Mul(big.NewInt(total), big.NewInt(8_000_000_000))
@@ -24,30 +24,44 @@ func TestShaperDoesNotDrift(t *testing.T) {
 	}
 }
 
-// A caller that is late by less than catchUp loses nothing; what leaves at one instant
-// after idle time is bounded.
+// A caller that is late by less than catchUp loses nothing while something waits; what
+// leaves at one instant after idle time is bounded by burst, after a long stall by catchUp.
 func TestShaperCatchesUp(t *testing.T) {
 	const slice = 3125 // 250 µs
 	s := shaper{rate: 1e8, at: 1}
 	now, sent := int64(1), 0
 	for i := 0; now < int64(time.Second); i++ {
 		for s.open(now) {
-			s.sent(now, slice)
+			s.sent(now, 1, slice)
 			sent += slice
 		}
-		now = s.at + int64(i*37%200)*1000
+		late := i * 37 % 200
+		if i%50 == 0 {
+			late = 3500
+		}
+		now = s.at + int64(late)*1000
 	}
-	if rate := float64(sent) * 8; rate < .999e8 || rate > 1.001e8 {
+	if rate := float64(sent) * 8; rate < .995e8 || rate > 1.001e8 {
 		t.Errorf("%.0f bit/s", rate)
 	}
-	now += int64(time.Second)
-	burst := 0
-	for s.open(now) {
-		s.sent(now, slice)
-		burst += slice
-	}
-	if burst < slice || burst > 12500 {
-		t.Errorf("%d bytes left at one instant, want ≤ 1 ms", burst)
+	for _, c := range []struct {
+		what    string
+		arrived int64 // before now
+		most    int
+	}{
+		{"after idle time", 0, 12_500},
+		{"after idle time and a little lateness", 1_000_000, 12_500 + 12_500},
+		{"after a stall", 1_000_000_000, 50_000 + slice},
+	} {
+		now = s.at + int64(time.Second)
+		left := 0
+		for s.open(now) {
+			s.sent(now, now-c.arrived, slice)
+			left += slice
+		}
+		if left < slice || left > c.most {
+			t.Errorf("%s %d bytes left at one instant, want ≤ %d", c.what, left, c.most)
+		}
 	}
 }
 
