@@ -13,7 +13,7 @@ var points = map[int]string{
 	3: "what is sparse passes what is bulky",
 	4: "a flood harms only its own tunnel",
 	5: "ACKs are not held up by data",
-	6: "a busy processor drops no sparse packet",
+	6: "unshaped, no sparse packet is dropped or late",
 	7: "fairness costs next to nothing",
 	8: "a bad path harms only its own tunnel",
 	9: "a dead or stuck peer harms only its own tunnel",

@@ -12,6 +12,9 @@ type wire struct {
 	Rate         uint64 `json:"rate"`         // bits per second; 0: as fast as the machine is
 	Bytes        int    `json:"bytes"`        // of its queue
 	Superpackets int    `json:"superpackets"` // in its queue, where that counts these and not bytes
+	// AtHub: the hub's gateway sends into the queue itself, as into a slow device of its own, and can see how full it is.
+	// Else the queue is a router's.
+	AtHub bool `json:"at_hub,omitempty"`
 }
 
 const (

@@ -9,7 +9,7 @@ import (
 )
 
 // plotted are the scenarios of which pictures are drawn.
-var plotted = []string{"even", "trains", "crowd", "flood", "busy"}
+var plotted = []string{"even", "trains", "crowd", "flood", "busy", "device"}
 
 // smoothing is how many readings make a value of a picture.
 const smoothing = 3
