@@ -40,6 +40,8 @@ type measurement struct {
 	Jain    []float64     `json:"jain"`                 // of the tunnels, in each window
 	Flows   []flowFigures `json:"flows"`
 	Probe   *delays       `json:"probe,omitempty"`
+	Busy    float64       `json:"machine_busy"` // part of the machine's processors
+	Waited  float64       `json:"hub_waited"`   // seconds that the hub gateway's threads waited for a processor, per second
 	// Profile is the share of the hub gateway's processor time that its scheduler took; nil: not taken.
 	Profile *float64 `json:"scheduler_cpu,omitempty"`
 }
