@@ -136,20 +136,38 @@ func (a *arena) probe() load.Probe {
 	return load.Probe{From: a.Hub.Host, To: a.Branches[tunnels].Host, Address: a.Branches[tunnels].Host4}
 }
 
-// rest lets what the last load left in queues drain.
-func (a *arena) rest(ctx context.Context) {
+// rest lets what the last load left in queues drain, however long they are.
+func (a *arena) rest(ctx context.Context) error {
 	if !a.tired {
-		return
+		return nil
 	}
 	select {
 	case <-time.After(restTime):
 	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := lab.Poll(ctx, upTimeout, func() error {
+		r, err := lab.Ping{From: a.Hub.Host, To: a.Branches[tunnels].Host4, Count: 1, Wait: 200 * time.Millisecond}.Run(ctx)
+		if err != nil {
+			return lab.Fatal(err)
+		}
+		if r.Received == 0 || r.Max > restDelay {
+			return fmt.Errorf("a ping takes %v", r.Max)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the queues do not drain: %w", err)
 	}
 	a.tired = false
+	return nil
 }
 
-// restTime is longer than the bounds of all queues hold at the lowest rate.
-const restTime = 1500 * time.Millisecond
+const (
+	// restTime is longer than a tunnel's own queue takes at the lowest rate, and restDelay what a drained one may take.
+	restTime  = 1500 * time.Millisecond
+	restDelay = 20 * time.Millisecond
+)
 
 // close ends the contestant and removes its network.
 func (a *arena) close() error {

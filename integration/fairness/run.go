@@ -38,7 +38,9 @@ func (r *run) measure(ctx context.Context, w wire, variant string, l load.Load) 
 	if err := r.arena.wire(ctx, w); err != nil {
 		return nil, err
 	}
-	r.rest(ctx)
+	if err := r.rest(ctx); err != nil {
+		return nil, err
+	}
 	r.tired = len(l.Flows)+len(l.Floods) > 0
 	m := &measurement{Scenario: r.scenario.name, Variant: variant, Contestant: r.contestant.name(), Wire: w, Congestion: r.congestion, Seconds: l.Duration.Seconds()}
 	before, err := r.strain()
