@@ -55,6 +55,8 @@ type flowFigures struct {
 	Backoff     int     `json:"backoff"`
 	Retransmits int     `json:"retransmits"`
 	RTT         float64 `json:"rtt_median_ms"`
+	// Readings is the goodput in Mbit/s at each.
+	Readings []float64 `json:"readings_mbit"`
 }
 
 // delays sum up a probe, in milliseconds.
@@ -91,7 +93,8 @@ func (m *measurement) fill(r *load.Result) {
 	for _, f := range r.Flows {
 		add(f.Tunnel, f.Received)
 		m.Flows = append(m.Flows, flowFigures{Tunnel: f.Tunnel, Mbit: mean(windows(r.Times, f.Received, warmUp, perWindow)),
-			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(percentile(f.RTT, 50))})
+			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(percentile(f.RTT, 50)),
+			Readings: rates(r.Times, f.Received)})
 	}
 	for _, f := range r.Floods {
 		add(f.Tunnel, f.Received)
