@@ -17,7 +17,8 @@ type arena struct {
 	gateways   gateways
 	now        setup // what runs
 	running    bool
-	tired      bool // queues may still hold what the last load left
+	tired      bool  // queues may still hold what the last load left
+	slow       place // what limits the way from the hub
 }
 
 func newArena(ctx context.Context, c contestant) (*arena, error) {
@@ -85,18 +86,34 @@ func (a *arena) waitForTraffic(ctx context.Context) error {
 
 // wire limits what crosses the trunk, in both directions.
 func (a *arena) wire(ctx context.Context, w wire) error {
-	var err error
-	for _, router := range []*lab.Namespace{a.Near, a.Far} {
-		switch {
-		case w.Rate == 0:
-			err = errors.Join(err, router.Unlimited(ctx, lab.TrunkDevice))
-		case w.Superpackets > 0:
-			err = errors.Join(err, router.SuperpacketQueue(ctx, lab.TrunkDevice, w.Rate, w.Superpackets))
-		default:
-			err = errors.Join(err, router.ByteQueue(ctx, lab.TrunkDevice, w.Rate, w.Bytes))
+	there := place{a.Near, lab.TrunkDevice}
+	if w.AtHub {
+		there = place{a.Hub.Gateway, lab.WAN}
+	}
+	back := place{a.Far, lab.TrunkDevice}
+	if a.slow != there && a.slow.at != nil {
+		if err := a.slow.limit(ctx, wire{}); err != nil {
+			return err
 		}
 	}
-	return err
+	a.slow = there
+	return errors.Join(there.limit(ctx, w), back.limit(ctx, w))
+}
+
+// place is a device that can be a wire's bottleneck.
+type place struct {
+	at     *lab.Namespace
+	device string
+}
+
+func (p place) limit(ctx context.Context, w wire) error {
+	switch {
+	case w.Rate == 0:
+		return p.at.Unlimited(ctx, p.device)
+	case w.Superpackets > 0:
+		return p.at.SuperpacketQueue(ctx, p.device, w.Rate, w.Superpackets)
+	}
+	return p.at.ByteQueue(ctx, p.device, w.Rate, w.Bytes)
 }
 
 // flow is one from the hub to branch i, from 0.
@@ -119,20 +136,38 @@ func (a *arena) probe() load.Probe {
 	return load.Probe{From: a.Hub.Host, To: a.Branches[tunnels].Host, Address: a.Branches[tunnels].Host4}
 }
 
-// rest lets what the last load left in queues drain.
-func (a *arena) rest(ctx context.Context) {
+// rest lets what the last load left in queues drain, however long they are.
+func (a *arena) rest(ctx context.Context) error {
 	if !a.tired {
-		return
+		return nil
 	}
 	select {
 	case <-time.After(restTime):
 	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := lab.Poll(ctx, upTimeout, func() error {
+		r, err := lab.Ping{From: a.Hub.Host, To: a.Branches[tunnels].Host4, Count: 1, Wait: 200 * time.Millisecond}.Run(ctx)
+		if err != nil {
+			return lab.Fatal(err)
+		}
+		if r.Received == 0 || r.Max > restDelay {
+			return fmt.Errorf("a ping takes %v", r.Max)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the queues do not drain: %w", err)
 	}
 	a.tired = false
+	return nil
 }
 
-// restTime is longer than the bounds of all queues hold at the lowest rate.
-const restTime = 1500 * time.Millisecond
+const (
+	// restTime is longer than a tunnel's own queue takes at the lowest rate, and restDelay what a drained one may take.
+	restTime  = 1500 * time.Millisecond
+	restDelay = 20 * time.Millisecond
+)
 
 // close ends the contestant and removes its network.
 func (a *arena) close() error {

@@ -31,7 +31,7 @@ const (
 	fastWire    = 400_000_000
 	leastOthers = 0.90 // of their fair share, beside a flood
 	leastUpload = 0.90 // of what it has alone
-	lateBusy    = 10.0 // ms, where the processor is the bottleneck
+	lateBusy    = 10.0 // ms, where nothing is shaped
 	leastOfFIFO = 0.97
 	mostCPU     = 0.05
 	leastBeside = 0.95 // of its fair share, beside a tunnel in trouble
@@ -108,5 +108,13 @@ func promptProbe(point int, m *measurement, idle float64) []bar {
 	return []bar{
 		atMost(point, "probe's 99th percentile over idle", m.Probe.P99-idle, most, "%.2f ms"),
 		atMost(point, "probes lost", float64(m.Probe.Lost), 0, "%.0f"),
+	}
+}
+
+// unshapedProbe judges a probe beside load where nothing is shaped.
+func unshapedProbe(m *measurement) []bar {
+	return []bar{
+		atMost(6, "probe's 99th percentile", m.Probe.P99, lateBusy, "%.2f ms"),
+		atMost(6, "probes lost", float64(m.Probe.Lost), 0, "%.0f"),
 	}
 }

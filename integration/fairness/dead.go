@@ -29,6 +29,9 @@ func full(ctx context.Context, r *run) error {
 	if err := r.use(ctx, setup{uplink: shaped(r.rate)}); err != nil {
 		return err
 	}
+	if err := r.arena.wire(ctx, byteQueue(r.rate)); err != nil { // takes away what else limits the hub's device
+		return err
+	}
 	slow, err := r.slowLane(ctx, r.Branches[stricken].Outside4)
 	if err != nil {
 		return err

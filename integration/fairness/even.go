@@ -70,9 +70,24 @@ func busy(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	r.judge(
-		atMost(6, "probe's 99th percentile", m.Probe.P99, lateBusy, "%.2f ms"),
-		atMost(6, "probes lost", float64(m.Probe.Lost), 0, "%.0f"))
+	r.judge(unshapedProbe(m)...)
+	return nil
+}
+
+// device lets a gateway that knows no rate find by itself how much its device takes.
+func device(ctx context.Context, r *run) error {
+	if err := r.use(ctx, setup{}); err != nil {
+		return err
+	}
+	w := byteQueue(r.rate)
+	w.AtHub = true
+	m, err := r.measure(ctx, w, "", r.oneEach(tunnels))
+	if err != nil {
+		return err
+	}
+	r.judge(evenShares(m)...)
+	r.judge(noStarvation(m)...)
+	r.judge(unshapedProbe(m)...)
 	return nil
 }
 

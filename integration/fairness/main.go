@@ -46,9 +46,9 @@ const (
 
 func contestants() []contestant {
 	return []contestant{
-		&vpngw{title: subject, text: "fair queue, shaped to 95 %"},
-		&vpngw{title: shapedFIFO, text: "one FIFO, shaped to 95 %", fifo: true},
-		&vpngw{title: unshapedFIFO, text: "one FIFO, unshaped", fifo: true, unshaped: true},
+		&vpngw{title: subject, text: "vpngw, fair queue, shaped to 95 %"},
+		&vpngw{title: shapedFIFO, text: "vpngw, one FIFO, shaped to 95 %", fifo: true},
+		&vpngw{title: unshapedFIFO, text: "vpngw, one FIFO, unshaped", fifo: true, unshaped: true},
 		&wireguard{},
 	}
 }

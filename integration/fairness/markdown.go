@@ -13,7 +13,7 @@ var points = map[int]string{
 	3: "what is sparse passes what is bulky",
 	4: "a flood harms only its own tunnel",
 	5: "ACKs are not held up by data",
-	6: "a busy processor drops no sparse packet",
+	6: "unshaped, no sparse packet is dropped or late",
 	7: "fairness costs next to nothing",
 	8: "a bad path harms only its own tunnel",
 	9: "a dead or stuck peer harms only its own tunnel",
@@ -125,7 +125,7 @@ func (r *report) writeScenario(b *strings.Builder, s scenario) {
 		return
 	}
 	fmt.Fprintf(b, "\n## %s (%s)\n\n", s.title, s.name)
-	head := []string{"wire", "TCP", "", "gateway", "Mbit/s in each tunnel", "together", "Jain, worst 1 s", "longest gap, ms", "RTOs", "resent", "probe p50 / p99 / max, ms", "lost", "scheduler's CPU"}
+	head := []string{"wire", "TCP", "", "gateway", "Mbit/s in each tunnel", "together", "Jain, worst 1 s", "longest gap, ms", "RTOs", "resent", "probe p50 / p99 / max, ms", "lost", "scheduler's CPU", "machine busy", "hub's wait for a CPU, ms/s"}
 	writeRow(b, head)
 	writeRow(b, slices.Repeat([]string{"---"}, len(head)))
 	for _, row := range rows {
@@ -156,7 +156,7 @@ func (m *measurement) row() []string {
 	if m.Profile != nil {
 		cpu = fmt.Sprintf("%.1f %%", 100**m.Profile)
 	}
-	return []string{rateText(m.Wire.Rate), m.Congestion, m.Variant, m.Contestant, shares, together, index, gap, rtos, resent, probe, lost, cpu}
+	return []string{rateText(m.Wire.Rate), m.Congestion, m.Variant, m.Contestant, shares, together, index, gap, rtos, resent, probe, lost, cpu, fmt.Sprintf("%.0f %%", 100*m.Busy), fmt.Sprintf("%.0f", 1000*m.Waited)}
 }
 
 func writeRow(b *strings.Builder, cells []string) {

@@ -12,6 +12,9 @@ type wire struct {
 	Rate         uint64 `json:"rate"`         // bits per second; 0: as fast as the machine is
 	Bytes        int    `json:"bytes"`        // of its queue
 	Superpackets int    `json:"superpackets"` // in its queue, where that counts these and not bytes
+	// AtHub: the hub's gateway sends into the queue itself, as into a slow device of its own, and can see how full it is.
+	// Else the queue is a router's.
+	AtHub bool `json:"at_hub,omitempty"`
 }
 
 const (
@@ -37,6 +40,8 @@ type measurement struct {
 	Jain    []float64     `json:"jain"`                 // of the tunnels, in each window
 	Flows   []flowFigures `json:"flows"`
 	Probe   *delays       `json:"probe,omitempty"`
+	Busy    float64       `json:"machine_busy"` // part of the machine's processors
+	Waited  float64       `json:"hub_waited"`   // seconds that the hub gateway's threads waited for a processor, per second
 	// Profile is the share of the hub gateway's processor time that its scheduler took; nil: not taken.
 	Profile *float64 `json:"scheduler_cpu,omitempty"`
 }
@@ -50,6 +55,8 @@ type flowFigures struct {
 	Backoff     int     `json:"backoff"`
 	Retransmits int     `json:"retransmits"`
 	RTT         float64 `json:"rtt_median_ms"`
+	// Readings is the goodput in Mbit/s at each.
+	Readings []float64 `json:"readings_mbit"`
 }
 
 // delays sum up a probe, in milliseconds.
@@ -86,7 +93,8 @@ func (m *measurement) fill(r *load.Result) {
 	for _, f := range r.Flows {
 		add(f.Tunnel, f.Received)
 		m.Flows = append(m.Flows, flowFigures{Tunnel: f.Tunnel, Mbit: mean(windows(r.Times, f.Received, warmUp, perWindow)),
-			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(percentile(f.RTT, 50))})
+			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(percentile(f.RTT, 50)),
+			Readings: rates(r.Times, f.Received)})
 	}
 	for _, f := range r.Floods {
 		add(f.Tunnel, f.Received)

@@ -9,7 +9,7 @@ import (
 )
 
 // plotted are the scenarios of which pictures are drawn.
-var plotted = []string{"even", "trains", "crowd", "flood", "busy"}
+var plotted = []string{"even", "trains", "crowd", "flood", "busy", "device"}
 
 // smoothing is how many readings make a value of a picture.
 const smoothing = 3
@@ -100,17 +100,15 @@ func situationText(m *measurement) string {
 
 func sharesOf(measurements []*measurement) []byte {
 	var panels []plot.Panel
-	fair := 0.0
 	for _, m := range measurements {
-		p := plot.Panel{Title: fmt.Sprintf("%s: %s", m.Contestant, contestantText(m.Contestant)), Subtitle: waitText(m), Means: m.Shares}
+		p := plot.Panel{Title: contestantText(m.Contestant), Subtitle: waitText(m), Means: m.Shares}
 		for _, t := range m.Tunnels {
 			p.Tunnels = append(p.Tunnels, smooth(t, smoothing))
 		}
 		panels = append(panels, p)
-		fair = max(fair, mean(m.Shares))
 	}
 	first := measurements[0]
-	return plot.Shares(scenarioTitle(first.Scenario), situationText(first), panels, smoothing*interval.Seconds(), fair)
+	return plot.Shares(scenarioTitle(first.Scenario), situationText(first), panels, smoothing*interval.Seconds())
 }
 
 // waitText says how long a flow had to wait, and how uneven the worst second was.

@@ -139,6 +139,8 @@ func wireText(w wire) string {
 	switch {
 	case w.Rate == 0:
 		return "no limit but the processor"
+	case w.AtHub:
+		return fmt.Sprintf("the gateway's own device of %s, queue of %d KiB", rateText(w.Rate), w.Bytes>>10)
 	case w.Superpackets > 0:
 		return fmt.Sprintf("wire of %s, queue of %d superpackets", rateText(w.Rate), w.Superpackets)
 	}

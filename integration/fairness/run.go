@@ -38,14 +38,25 @@ func (r *run) measure(ctx context.Context, w wire, variant string, l load.Load) 
 	if err := r.arena.wire(ctx, w); err != nil {
 		return nil, err
 	}
-	r.rest(ctx)
+	if err := r.rest(ctx); err != nil {
+		return nil, err
+	}
 	r.tired = len(l.Flows)+len(l.Floods) > 0
 	m := &measurement{Scenario: r.scenario.name, Variant: variant, Contestant: r.contestant.name(), Wire: w, Congestion: r.congestion, Seconds: l.Duration.Seconds()}
+	before, err := r.strain()
+	if err != nil {
+		return nil, err
+	}
 	result, err := l.Run(ctx)
 	if err != nil {
 		return nil, err
 	}
+	after, err := r.strain()
+	if err != nil {
+		return nil, err
+	}
 	m.fill(result)
+	m.Busy, m.Waited = after.since(before)
 	r.report.Measurements = append(r.report.Measurements, m)
 	r.say("%s %s: %s", r.title(), variant, m.brief())
 	return m, nil

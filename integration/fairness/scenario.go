@@ -36,6 +36,7 @@ func scenarios() []scenario {
 		{name: "flood", title: "Three tunnels with a flow, the fourth with UDP at three times the wire's rate", run: flood, only: shapers},
 		{name: "upload", title: "An upload, while a flow in each tunnel fills the way of its ACKs", run: upload, congestion: cubic, only: shapers},
 		{name: "busy", title: "Four tunnels, one flow each, unshaped, with no limit but the processor", run: busy, unlimited: true, only: shapers},
+		{name: "device", title: "Four tunnels, one flow each, unshaped, out of a slow device of the gateway's own", run: device, rates: []uint64{100e6, 400e6}, congestion: cubic, only: two},
 		{name: "mixed", title: "Four tunnels with round trips of 1, 1, 20 and 100 ms", run: mixed, rates: []uint64{100e6, 400e6}, only: two},
 		{name: "loss", title: "Four tunnels, 1 % of the packets lost in the fourth", run: loss, rates: []uint64{100e6, 400e6}, congestion: cubic, only: two},
 		{name: "dead", title: "The fourth tunnel's peer dies while it is sent to", run: dead, congestion: cubic, only: two},

@@ -47,12 +47,12 @@ func rates(times []time.Duration, counts []uint64) []float64 {
 	return r
 }
 
-// mbit is the rate of bytes over a time, in Mbit/s.
+// mbit is the rate of bytes over a time, in Mbit/s, to a thousandth.
 func mbit(bytes uint64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
 	}
-	return float64(bytes) * 8 / 1e6 / d.Seconds()
+	return math.Round(float64(bytes)*8/1e3/d.Seconds()) / 1e3
 }
 
 // windows are the mean rates of consecutive windows of n readings of a counter, the first skip readings left out. What is

@@ -18,7 +18,7 @@ type wireguard struct{ binary string }
 const wireguardModule = "golang.zx2c4.com/wireguard"
 
 func (*wireguard) name() string  { return wireguardName }
-func (*wireguard) about() string { return "unshaped" }
+func (*wireguard) about() string { return "wireguard-go, unshaped" }
 
 func (w *wireguard) build(ctx context.Context, b *builder) (version string, err error) {
 	w.binary, version, err = b.peer(ctx, wireguardModule, w.name())

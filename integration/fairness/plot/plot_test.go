@@ -98,7 +98,7 @@ func TestShares(t *testing.T) {
 	d := parse(t, Shares(`<"four" & more>`, "on a wire", []Panel{
 		{Title: "FIFO", Subtitle: "before", Tunnels: [][]float64{{200, 200}, {200, 180}, {1, 1}, {1, 0}}, Means: []float64{200, 190, 1, 0.5}},
 		{Title: "fair", Subtitle: "after", Tunnels: [][]float64{{100, 100}}, Means: []float64{100}},
-	}, 0.5, 100))
+	}, 0.5))
 	if d.Title != `<"four" & more>` {
 		t.Errorf("title %q", d.Title)
 	}
@@ -149,6 +149,6 @@ func TestDelays(t *testing.T) {
 }
 
 func TestNothingToDraw(t *testing.T) {
-	parse(t, Shares("nothing", "", []Panel{{Tunnels: [][]float64{nil}, Means: []float64{0}}}, 0.1, 0))
+	parse(t, Shares("nothing", "", []Panel{{Tunnels: [][]float64{nil}, Means: []float64{0}}}, 0.1))
 	parse(t, Delays("nothing", "", nil))
 }

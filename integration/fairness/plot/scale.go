@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -61,42 +62,34 @@ func decades(least, most float64) []float64 {
 // number is the shortest text of a tick, which is as exact as a sum of floating-point steps is.
 func number(v float64) string { return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64) }
 
-// apart moves wanted places, which lie between low and high, until each is at least gap from its neighbours, and keeps their
-// order. It returns them in the order of the argument.
+// apart moves wanted places, which lie between low and high, until each is at least gap from its neighbours, no farther than
+// needed and in the same order: the isotonic regression of what remains when every place gives up the gaps before it, by
+// pooling adjacent violators. It returns them in the order of the argument.
 func apart(wanted []float64, gap, low, high float64) []float64 {
 	order := make([]int, len(wanted))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case wanted[a] < wanted[b]:
-			return -1
-		case wanted[a] > wanted[b]:
-			return 1
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(wanted[a], wanted[b]) })
+	type pool struct{ sum, count float64 }
+	var pools []pool
+	for k, i := range order {
+		p := pool{wanted[i] - float64(k)*gap, 1}
+		for n := len(pools); n > 0 && pools[n-1].sum/pools[n-1].count > p.sum/p.count; n-- {
+			p.sum, p.count = p.sum+pools[n-1].sum, p.count+pools[n-1].count
+			pools = pools[:n-1]
 		}
-		return 0
-	})
-	placed := slices.Clone(wanted)
-	// A crowd spreads around its middle: the whole is laid out downwards, then pushed back up as far as it hung over.
-	for pass := 0; pass < len(order); pass++ {
-		for k := 1; k < len(order); k++ {
-			a, b := order[k-1], order[k]
-			if lack := gap - (placed[b] - placed[a]); lack > 0 {
-				placed[a] -= lack / 2
-				placed[b] += lack / 2
-			}
+		pools = append(pools, p)
+	}
+	placed := make([]float64, len(wanted))
+	last := high - float64(len(wanted)-1)*gap // of the first place, with all others behind it
+	k := 0
+	for _, p := range pools {
+		at := min(max(p.sum/p.count, low), max(last, low))
+		for range int(p.count) {
+			placed[order[k]] = at + float64(k)*gap
+			k++
 		}
-	}
-	at := low
-	for _, i := range order {
-		placed[i] = max(placed[i], at)
-		at = placed[i] + gap
-	}
-	at = high
-	for _, i := range slices.Backward(order) {
-		placed[i] = min(placed[i], at)
-		at = placed[i] - gap
 	}
 	return placed
 }

@@ -74,4 +74,19 @@ func TestApart(t *testing.T) {
 	if got := apart([]float64{10, 60}, 16, 0, 100); !slices.Equal(got, []float64{10, 60}) {
 		t.Errorf("labels with room were moved: %v", got)
 	}
+	// A crowd spreads around its middle.
+	if got := apart([]float64{50, 50}, 16, 0, 100); math.Abs(got[0]-42) > 0.01 || math.Abs(got[1]-58) > 0.01 {
+		t.Errorf("two at 50 went to %v", got)
+	}
+	if got := apart([]float64{50, 50, 50, 50}, 16, 0, 100); math.Abs(mean(got)-50) > 0.01 {
+		t.Errorf("four at 50 went to %v", got)
+	}
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
 }

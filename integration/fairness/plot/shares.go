@@ -22,9 +22,9 @@ const (
 )
 
 // Shares draws the tunnels' goodput over time, one panel beside the other with the same scale. The step is the time between
-// two values in seconds; fair is the share that each tunnel should have in Mbit/s.
-func Shares(title, subtitle string, panels []Panel, step, fair float64) []byte {
-	most, last := fair*1.1, 0.0
+// two values in seconds.
+func Shares(title, subtitle string, panels []Panel, step float64) []byte {
+	most, last := 0.0, 0.0
 	for _, p := range panels {
 		for _, t := range p.Tunnels {
 			last = max(last, float64(len(t))*step)
@@ -40,14 +40,14 @@ func Shares(title, subtitle string, panels []Panel, step, fair float64) []byte {
 	up := ticks(most, 5)
 	for i, p := range panels {
 		left := margin + one*float64(i) + axisWidth
-		drawPanel(c, p, left, step, fair,
+		drawPanel(c, p, left, step,
 			scale{from: 0, to: last, start: left, end: left + panelWidth},
 			scale{from: 0, to: up[len(up)-1], start: headHeight + panelHeight, end: headHeight}, up)
 	}
 	return c.svg()
 }
 
-func drawPanel(c *canvas, p Panel, left, step, fair float64, x, y scale, up []float64) {
+func drawPanel(c *canvas, p Panel, left, step float64, x, y scale, up []float64) {
 	const bottom = headHeight + panelHeight
 	c.text(left, headHeight-32, style{size: 14, bold: true}, p.Title)
 	c.text(left, headHeight-15, style{color: faint}, p.Subtitle)
@@ -60,7 +60,11 @@ func drawPanel(c *canvas, p Panel, left, step, fair float64, x, y scale, up []fl
 			c.text(x.at(v), bottom+18, style{color: faint, anchor: "middle"}, number(v)+" s")
 		}
 	}
-	c.line(left, y.at(fair), left+panelWidth, y.at(fair), faint, 1, true)
+	even := 0.0
+	for _, m := range p.Means {
+		even += m / float64(len(p.Means))
+	}
+	c.line(left, y.at(even), left+panelWidth, y.at(even), faint, 1, true)
 	var ends []float64
 	for i, t := range p.Tunnels {
 		points := make([]point, len(t))
@@ -73,7 +77,7 @@ func drawPanel(c *canvas, p Panel, left, step, fair float64, x, y scale, up []fl
 	for i, at := range apart(ends, labelGap, headHeight, bottom) {
 		c.text(left+panelWidth+8, at+4, style{color: color(i), bold: true}, fmt.Sprintf("tunnel %d: %s", i+1, share(p.Means[i])))
 	}
-	c.text(left, bottom+38, style{size: 11, color: faint}, "Mbit/s in each tunnel; labels: the mean; dashed: an even share")
+	c.text(left, bottom+38, style{size: 11, color: faint}, "Mbit/s in each tunnel; labels: the mean; dashed: even shares")
 }
 
 // share is a rate for a label: as many digits as tell something.

@@ -90,7 +90,7 @@ func (f *flood) send(start, end time.Time) error {
 			f.trace.Sent += uint64(len(train))
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ENOBUFS):
+		case !undelivered(err):
 			return err
 		}
 	}

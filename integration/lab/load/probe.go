@@ -124,11 +124,21 @@ func (p *probe) send(start, end time.Time) error {
 		binary.BigEndian.PutUint64(b, uint64(p.sent))
 		binary.BigEndian.PutUint64(b[8:], uint64(time.Now().UnixNano()))
 		p.sent++
-		if _, err := p.sender.Write(b); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
+		if _, err := p.sender.Write(b); err != nil && !undelivered(err) {
 			return unlessOver(err)
 		}
 	}
 	return nil
+}
+
+// undelivered tells whether a send failed as it may on a network in trouble, some of them because of an earlier datagram.
+func undelivered(err error) bool {
+	for _, known := range []error{unix.ECONNREFUSED, unix.ENOBUFS, unix.EHOSTUNREACH, unix.ENETUNREACH} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
 }
 
 // receive notes what arrives, each number once, by the kernel's time stamp.
