@@ -12,16 +12,38 @@ import (
 // screenWidth is the longest line of the last screen, in characters.
 const screenWidth = 100
 
+// ending is what the demo ends with.
+type ending struct {
+	version string
+	seconds float64     // of the whole demo
+	first   *results    // nil: not played
+	second  *comparison // nil: not played
+}
+
 // screen is the last thing the demo prints: at most 40 lines of at most [screenWidth] characters.
-func (r *results) screen() string {
+func (e *ending) screen() string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(cut(strings.TrimRight(fmt.Sprintf(format, args...), " "), screenWidth))
 		b.WriteByte('\n')
 	}
-	a, z := r.sites.A, r.sites.B
-	line("vpngw %s, two sites and one tunnel on this machine, seen in %.0f s", r.versionText, r.seconds)
+	line("vpngw %s, seen on this machine in %.0f s", e.version, e.seconds)
 	line("")
+	if e.first != nil {
+		e.first.lines(line)
+		line("")
+	}
+	if e.second != nil {
+		e.second.lines(line)
+		line("")
+	}
+	line("The test programs shared this machine's processors with the gateways. Everything is removed again.")
+	return b.String()
+}
+
+// lines shows the first act.
+func (r *results) lines(line func(format string, args ...any)) {
+	a, z := r.sites.A, r.sites.B
 	line("  host A %s — gateway A %s ══ ESP in UDP ══ %s gateway B — %s host B", a.Host4, a.Outside4, z.Outside4, z.Host4)
 	line("")
 	line("%-26s %12s %12s   %-16s %s", "Throughput", "A → B", "B → A", "", "CPU-s per Gbit, whole path")
@@ -51,9 +73,21 @@ func (r *results) screen() string {
 	line("           %x", r.file.sum)
 	line("Dropped    A: %s", daemon.FormatDrops(r.dropsA))
 	line("           B: %s", daemon.FormatDrops(r.dropsB))
-	line("")
-	line("The test programs shared this machine's processors with the gateways. Everything is removed again.")
-	return b.String()
+}
+
+// lines shows the second act.
+func (c *comparison) lines(line func(format string, args ...any)) {
+	line("Four tunnels, one wire of %.0f Mbit/s, TCP from the hub: %d flows in tunnel 1, one in each other", wireRate/1e6, crowd)
+	line("%-8s %30s %10s %15s %25s", "", "Mbit/s in tunnel             ", "Jain", "longest time", "probe in tunnel 4    ")
+	line("%-8s %7s %7s %7s %7s %10s %15s %13s %11s", "", "1", "2", "3", "4", "worst s", "between ACKs", "median", "99 %")
+	for _, r := range []struct {
+		queue   queue
+		contest *contest
+	}{{fifo, c.fifo}, {fair, c.fair}} {
+		t := r.contest
+		line("%-8s %7.1f %7.1f %7.1f %7.1f %10.3f %15s %13s %11s", "  "+r.queue.name, t.share(0), t.share(1), t.share(2), t.share(3),
+			t.worstJain(), ms(t.gap), ms(percentile(t.delays, 50)), ms(percentile(t.delays, 99)))
+	}
 }
 
 func gbit(r lab.IperfResult) string { return fmt.Sprintf("%.2f Gbit/s", r.Gbit) }
