@@ -168,11 +168,11 @@ func TestDemoInterrupted(t *testing.T) {
 		ctx context.Context
 		end func()
 	}{
-		"interrupt while measuring":    {1, "TCP, 1 connection, A to B:", t.Context(), self(syscall.SIGINT)},
-		"terminate at the set-up":      {1, "vpngw genkey", t.Context(), self(syscall.SIGTERM)},
-		"context while pinging":        {1, "tunnel up", ctx, cancel},
-		"interrupt behind the FIFO":    {2, "FIFO  1 s", t.Context(), self(syscall.SIGINT)},
-		"terminate between the queues": {2, "FIFO  3 s", t.Context(), self(syscall.SIGTERM)},
+		"interrupt while measuring":       {1, "TCP, 1 connection, A to B:", t.Context(), self(syscall.SIGINT)},
+		"terminate at the set-up":         {1, "vpngw genkey", t.Context(), self(syscall.SIGTERM)},
+		"context while pinging":           {1, "tunnel up", ctx, cancel},
+		"interrupt behind the FIFO":       {2, "FIFO  1 s", t.Context(), self(syscall.SIGINT)},
+		"terminate behind the fair queue": {2, "{rate: 95Mbit}; 4 tunnels up", t.Context(), self(syscall.SIGTERM)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := newWatched(c.at)
