@@ -43,12 +43,11 @@ type comparison struct {
 	fifo, fair *contest
 }
 
-// second is the second act.
-type second struct {
+// hubAndBranches is the second act's network.
+type hubAndBranches struct {
 	*demo
-	star     *lab.Star
-	hub      *daemon.Gateway
-	branches []*daemon.Gateway
+	star *lab.Star
+	hub  *daemon.Gateway // restarted for each queue
 }
 
 // secondAct builds its lab, does everything in it and removes it.
@@ -57,21 +56,21 @@ func (d *demo) secondAct(ctx context.Context) (c *comparison, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &second{demo: d, star: star}
+	n := &hubAndBranches{demo: d, star: star}
 	err = d.inLab(ctx, star.Lab, func() error {
 		d.say("a hub and %d branches in network namespaces vpngw-%s-*, %.0f Mbit/s from the hub to all of them", branches, star.ID(), wireRate/1e6)
-		if err := s.setUp(ctx); err != nil {
+		if err := n.prepare(ctx); err != nil {
 			return err
 		}
 		c = &comparison{}
 		var err error
-		if c.fifo, err = s.contest(ctx, fifo); err != nil {
+		if c.fifo, err = n.watch(ctx, fifo); err != nil {
 			return err
 		}
-		if c.fair, err = s.contest(ctx, fair); err != nil {
+		if c.fair, err = n.watch(ctx, fair); err != nil {
 			return err
 		}
-		status, err := s.hub.Status(ctx)
+		status, err := n.hub.Status(ctx)
 		if err != nil {
 			return fmt.Errorf("status of the hub's gateway: %w", err)
 		}
@@ -81,18 +80,18 @@ func (d *demo) secondAct(ctx context.Context) (c *comparison, err error) {
 	return c, err
 }
 
-// setUp narrows the wire and starts the branches' gateways.
-func (s *second) setUp(ctx context.Context) (err error) {
-	if s.hub, err = s.newGateway(s.star.Lab, s.star.Hub.Gateway); err != nil {
+// prepare narrows the wire and starts the branches' gateways.
+func (n *hubAndBranches) prepare(ctx context.Context) (err error) {
+	if n.hub, err = n.newGateway(n.star.Lab, n.star.Hub.Gateway); err != nil {
 		return err
 	}
-	if err := s.star.Hub.Gateway.ByteQueue(ctx, lab.WAN, wireRate, wireQueue); err != nil {
+	if err := n.star.Hub.Gateway.ByteQueue(ctx, lab.WAN, wireRate, wireQueue); err != nil {
 		return err
 	}
-	hosts := []*lab.Namespace{s.star.Hub.Host}
-	for i, site := range s.star.Branches {
+	hosts := []*lab.Namespace{n.star.Hub.Host}
+	for i, site := range n.star.Branches {
 		hosts = append(hosts, site.Host)
-		if err := s.startBranch(i, site); err != nil {
+		if err := n.startBranch(i, site); err != nil {
 			return err
 		}
 	}
@@ -110,19 +109,18 @@ const hubID = "hub.example"
 func branchID(i int) string { return fmt.Sprintf("branch-%d.example", i+1) }
 func secret(i int) string   { return fmt.Sprintf("the secret of the demo's branch %d", i+1) }
 
-func (s *second) startBranch(i int, site lab.Site) error {
-	g, err := s.newGateway(s.star.Lab, site.Gateway)
+func (n *hubAndBranches) startBranch(i int, site lab.Site) error {
+	g, err := n.newGateway(n.star.Lab, site.Gateway)
 	if err != nil {
 		return err
 	}
-	s.branches = append(s.branches, g)
 	psk, err := g.WriteSecret("psk", secret(i))
 	if err != nil {
 		return err
 	}
 	err = g.Configure(daemon.Config{ID: branchID(i), Interface: tunnelDevice, Tunnels: []daemon.Tunnel{{
-		Name: "hub", Peer: s.star.Hub.Outside4.String(), PeerID: hubID, PSKFile: psk,
-		Local: []netip.Prefix{site.Inside4}, Remote: []netip.Prefix{s.star.Hub.Inside4},
+		Name: "hub", Peer: n.star.Hub.Outside4.String(), PeerID: hubID, PSKFile: psk,
+		Local: []netip.Prefix{site.Inside4}, Remote: []netip.Prefix{n.star.Hub.Inside4},
 	}}})
 	if err != nil {
 		return err
@@ -130,23 +128,23 @@ func (s *second) startBranch(i int, site lab.Site) error {
 	return g.Start()
 }
 
-// contest lets the hub's gateway run with a queue and shows who gets what.
-func (s *second) contest(ctx context.Context, q queue) (*contest, error) {
-	if err := s.startHub(ctx, q); err != nil {
+// watch lets the hub's gateway run with a queue and shows who gets what.
+func (n *hubAndBranches) watch(ctx context.Context, q queue) (*contest, error) {
+	if err := n.startHub(ctx, q); err != nil {
 		return nil, fmt.Errorf("%s: %w", q.name, err)
 	}
 	c := &contest{}
-	display := newDisplay(s.Out)
+	display := newDisplay(n.Out)
 	l := load.Load{
-		Probes:   []load.Probe{{From: s.star.Hub.Host, To: s.star.Branches[branches-1].Host, Address: s.star.Branches[branches-1].Host4, Interval: probeEvery}},
-		Duration: time.Duration(s.QueueSeconds) * time.Second,
+		Probes:   []load.Probe{{From: n.star.Hub.Host, To: n.star.Branches[branches-1].Host, Address: n.star.Branches[branches-1].Host4, Interval: probeEvery}},
+		Duration: time.Duration(n.QueueSeconds) * time.Second,
 		Watch: func(r load.Reading) {
-			display.show(c.add(r), fmt.Sprintf("%5.1f s  %s %2d s", time.Since(s.start).Seconds(), q.name, len(c.moments)))
+			display.show(c.add(r), fmt.Sprintf("%5.1f s  %s %2d s", time.Since(n.start).Seconds(), q.name, len(c.moments)))
 		},
 	}
-	for i, site := range s.star.Branches {
+	for i, site := range n.star.Branches {
 		for range flowsIn(i) {
-			l.Flows = append(l.Flows, load.Flow{From: s.star.Hub.Host, To: site.Host, Address: site.Host4, Congestion: "cubic", Tunnel: i})
+			l.Flows = append(l.Flows, load.Flow{From: n.star.Hub.Host, To: site.Host, Address: site.Host4, Congestion: "cubic", Tunnel: i})
 		}
 	}
 	c.flows = l.Flows
@@ -167,48 +165,48 @@ func flowsIn(i int) int {
 }
 
 // startHub starts the hub's gateway, again if it runs, and waits until every branch is reached.
-func (s *second) startHub(ctx context.Context, q queue) error {
-	if s.hub.Process != nil {
-		if err := s.stop(s.hub); err != nil {
+func (n *hubAndBranches) startHub(ctx context.Context, q queue) error {
+	if n.hub.Process != nil {
+		if err := n.stop(n.hub); err != nil {
 			return err
 		}
 	}
 	c := daemon.Config{ID: hubID, Interface: tunnelDevice, Gateway: q.lines}
-	for i, site := range s.star.Branches {
-		psk, err := s.hub.WriteSecret(fmt.Sprintf("psk-%d", i+1), secret(i))
+	for i, site := range n.star.Branches {
+		psk, err := n.hub.WriteSecret(fmt.Sprintf("psk-%d", i+1), secret(i))
 		if err != nil {
 			return err
 		}
 		c.Tunnels = append(c.Tunnels, daemon.Tunnel{
 			Name: fmt.Sprintf("branch-%d", i+1), Peer: site.Outside4.String(), PeerID: branchID(i), PSKFile: psk,
-			Local: []netip.Prefix{s.star.Hub.Inside4}, Remote: []netip.Prefix{site.Inside4},
+			Local: []netip.Prefix{n.star.Hub.Inside4}, Remote: []netip.Prefix{site.Inside4},
 		})
 	}
-	if err := s.hub.Configure(c); err != nil {
+	if err := n.hub.Configure(c); err != nil {
 		return err
 	}
-	if err := s.hub.Check(ctx); err != nil {
+	if err := n.hub.Check(ctx); err != nil {
 		return fmt.Errorf("tunnel file of the hub:\n%s\n%w", c.YAML(), err)
 	}
-	if err := s.hub.Start(); err != nil {
+	if err := n.hub.Start(); err != nil {
 		return err
 	}
-	if err := s.hub.WaitUp(ctx, upTimeout); err != nil {
+	if err := n.hub.WaitUp(ctx, upTimeout); err != nil {
 		return fmt.Errorf("the tunnels did not come up: %w", err)
 	}
-	for _, site := range s.star.Branches {
-		if err := s.reach(ctx, site); err != nil {
+	for _, site := range n.star.Branches {
+		if err := n.reach(ctx, site); err != nil {
 			return err
 		}
 	}
-	s.say("hub: vpngw run tunnels.yaml, with %s; %d tunnels up", strings.Join(q.lines, ", "), branches)
+	n.say("hub: vpngw run tunnels.yaml, with %s; %d tunnels up", strings.Join(q.lines, ", "), branches)
 	return nil
 }
 
 // reach waits until packets cross a tunnel in both directions.
-func (s *second) reach(ctx context.Context, site lab.Site) error {
+func (n *hubAndBranches) reach(ctx context.Context, site lab.Site) error {
 	return lab.Poll(ctx, upTimeout, func() error {
-		r, err := lab.Ping{From: s.star.Hub.Host, To: site.Host4, Count: 1, Wait: 200 * time.Millisecond}.Run(ctx)
+		r, err := lab.Ping{From: n.star.Hub.Host, To: site.Host4, Count: 1, Wait: 200 * time.Millisecond}.Run(ctx)
 		if err != nil {
 			return lab.Fatal(err)
 		}
