@@ -121,7 +121,7 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Log(out)
-	for _, want := range []string{"tunnel up", "SHA-256 the same", "under 4 TCP connections", "replayed 2", "cleanly", "FIFO  1 s", "fair  1 s", "worst s"} {
+	for _, want := range []string{"tunnel up", "SHA-256 the same", "under 4 TCP connections", "replayed 2", "cleanly", "FIFO  1 s", "fair  1 s", "Jain, worst"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the output", want)
 		}

@@ -78,15 +78,17 @@ func (r *results) lines(line func(format string, args ...any)) {
 // lines shows the second act.
 func (c *comparison) lines(line func(format string, args ...any)) {
 	line("Four tunnels, one wire of %.0f Mbit/s, TCP from the hub: %d flows in tunnel 1, one in each other", wireRate/1e6, crowd)
-	line("%-8s %30s %10s %15s %25s", "", "Mbit/s in tunnel             ", "Jain", "longest time", "probe in tunnel 4    ")
-	line("%-8s %7s %7s %7s %7s %10s %15s %13s %11s", "", "1", "2", "3", "4", "worst s", "between ACKs", "median", "99 %")
+	const row = "%-6s %8s %8s %8s %8s %13s %15s %13s %11s"
+	line("%42s %13s %15s %25s", "Mbit/s in tunnel         ", "Jain, worst", "longest time", "probe in tunnel 4    ")
+	line(row, "", "1", "2", "3", "4", "second", "between ACKs", "median", "99 %")
 	for _, r := range []struct {
 		queue   queue
 		contest *contest
 	}{{fifo, c.fifo}, {fair, c.fair}} {
 		t := r.contest
-		line("%-8s %7.1f %7.1f %7.1f %7.1f %10.3f %15s %13s %11s", "  "+r.queue.name, t.share(0), t.share(1), t.share(2), t.share(3),
-			t.worstJain(), ms(t.gap), ms(percentile(t.delays, 50)), ms(percentile(t.delays, 99)))
+		mbit := func(i int) string { return fmt.Sprintf("%.1f", t.share(i)) }
+		line(row, "  "+r.queue.name, mbit(0), mbit(1), mbit(2), mbit(3), fmt.Sprintf("%.3f", t.worstJain()), ms(t.gap),
+			delay(t.delays, 50), delay(t.delays, 99))
 	}
 }
 
@@ -97,6 +99,14 @@ func retransmits(both [2]lab.IperfResult) string {
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+
+// delay is a percentile of a probe's delays.
+func delay(of []time.Duration, p float64) string {
+	if len(of) == 0 {
+		return "none came"
+	}
+	return ms(percentile(of, p))
+}
 
 // cut shortens a line to a number of characters.
 func cut(s string, width int) string {
