@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 	if fault := os.Getenv(standIn); fault != "" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		os.Exit(pretend(fault, os.Args[1:]))
 	}
+	// Under the race detector each end of a stand-in would take a second.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 
