@@ -22,7 +22,7 @@ help: ## this list
 build: ## bin/vpngw, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vpngw ./cmd/vpngw
 
-demo: build ## two sites, two gateways, real traffic, one screen of results (root)
+demo: build ## real gateways, real traffic, a FIFO beside the fair queue, one screen of results (root)
 	./bin/vpngw demo
 
 test: test-packages check ## formatting, vet, staticcheck, all tests (root for those in namespaces)

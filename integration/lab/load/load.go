@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,6 +20,8 @@ type Load struct {
 	Events []Event
 	// Duration is how long it lasts; Interval how often goodput is read, 0: 100 ms.
 	Duration, Interval time.Duration
+	// Watch, if there is one, is given a reading each second, by a goroutine of the load's.
+	Watch func(Reading)
 }
 
 // Event is something that happens under load. Do runs on a goroutine of its own.
@@ -86,7 +89,11 @@ func (l Load) Run(ctx context.Context) (*Result, error) {
 		floods[i], parts = f, append(parts, f)
 	}
 	sampler := &sampler{flows: flows, floods: floods, interval: l.Interval}
-	err := l.play(ctx, append(parts, sampler))
+	playing := append(slices.Clone(parts), sampler)
+	if l.Watch != nil {
+		playing = append(playing, newWatcher(flows, probes, l.Watch))
+	}
+	err := l.play(ctx, playing)
 	r := &Result{Times: sampler.times}
 	for _, f := range flows {
 		r.Flows = append(r.Flows, f.trace)

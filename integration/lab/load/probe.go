@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,9 @@ type probe struct {
 	size             int
 	sender, receiver *net.UDPConn
 	sent             int
-	at, delays       []time.Duration
+
+	mu         sync.Mutex // guards what follows while the load runs
+	at, delays []time.Duration
 }
 
 func openProbe(spec Probe) (p *probe, err error) {
@@ -163,10 +166,15 @@ func (p *probe) receive(start time.Time) error {
 		}
 		if !seen[number] {
 			seen[number] = true
-			p.at = append(p.at, time.Duration(sent-epoch))
-			p.delays = append(p.delays, time.Duration(arrived-sent))
+			p.note(time.Duration(sent-epoch), time.Duration(arrived-sent))
 		}
 	}
+}
+
+func (p *probe) note(at, delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.delays = append(p.at, at), append(p.delays, delay)
 }
 
 func (p *probe) trace() ProbeTrace {

@@ -1,5 +1,6 @@
-// Package demo is `vpngw demo`: it builds two sites out of network namespaces on this machine, joins them by two real vpngw
-// gateways set up with a user's own steps, sends real traffic through the tunnel, and shows what came through.
+// Package demo is `vpngw demo`. Its first act builds two sites out of network namespaces on this machine, joins them by two real
+// vpngw gateways set up with a user's own steps, sends real traffic through the tunnel, and shows what came through. The second
+// lets four tunnels share a narrow wire, first behind a FIFO, then behind the fair queue, and shows who gets what as it happens.
 package demo
 
 import (
@@ -21,8 +22,11 @@ import (
 type Options struct {
 	Binary  string    // the vpngw to run; "": this executable
 	Out     io.Writer // nil: standard output
+	Act     int       // 1 or 2; 0: both
 	Seconds int       // of each throughput measurement; 0: 4
 	FileMiB int       // size of the file to copy; 0: 64
+
+	QueueSeconds int // for which the second act watches each queue; 0: 7
 
 	clear bool // for tests with a stand-in: the sites reach each other without a tunnel
 }
@@ -47,6 +51,9 @@ func Run(ctx context.Context, o Options) error {
 	if o.FileMiB <= 0 {
 		o.FileMiB = 64
 	}
+	if o.QueueSeconds <= 0 {
+		o.QueueSeconds = 7
+	}
 	if o.Binary == "" {
 		executable, err := os.Executable()
 		if err != nil {
@@ -58,14 +65,14 @@ func Run(ctx context.Context, o Options) error {
 	if err := d.requirements(ctx); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	results, err := d.inLab(ctx)
+	e, err := d.acts(ctx)
 	if ctx.Err() != nil && d.removed {
 		return errors.New("demo: interrupted; everything it made is removed")
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprint(o.Out, "\n", results.screen())
+	fmt.Fprint(o.Out, "\n", e.screen())
 	return nil
 }
 
@@ -73,10 +80,31 @@ func Run(ctx context.Context, o Options) error {
 type demo struct {
 	Options
 	start time.Time
-	sites *lab.Sites
-	a, b  *daemon.Gateway
 
-	removed bool // nothing of the lab is left
+	sites    *lab.Sites // of the first act
+	a, b     *daemon.Gateway
+	gateways []*daemon.Gateway // of the act that is on
+
+	removed bool // nothing of any lab is left
+}
+
+// acts plays those that were asked for.
+func (d *demo) acts(ctx context.Context) (e *ending, err error) {
+	e = &ending{}
+	if d.Act != 2 {
+		if e.first, err = d.firstAct(ctx); err != nil {
+			return nil, err
+		}
+		e.version = e.first.versionText
+	}
+	if d.Act != 1 {
+		if e.second, err = d.secondAct(ctx); err != nil {
+			return nil, err
+		}
+		e.version = e.second.version
+	}
+	e.seconds = time.Since(d.start).Seconds()
+	return e, nil
 }
 
 // say prints one line of progress.
@@ -99,19 +127,13 @@ func (d *demo) requirements(ctx context.Context) error {
 	return lab.Available()
 }
 
-// inLab builds the lab, does everything in it and removes it.
-func (d *demo) inLab(ctx context.Context) (r *results, err error) {
+// firstAct builds its lab, does everything in it and removes it.
+func (d *demo) firstAct(ctx context.Context) (r *results, err error) {
 	if d.sites, err = lab.TwoSites(lab.Options{Isolated: !d.clear}); err != nil {
 		return nil, err
 	}
-	defer func() {
-		closeErr := d.sites.Close()
-		d.removed = closeErr == nil
-		err = errors.Join(err, closeErr)
-	}()
-	d.say("two sites in network namespaces %s-*, nothing else on this machine is touched", "vpngw-"+d.sites.ID())
-
-	steps := func() error {
+	err = d.inLab(ctx, d.sites.Lab, func() (err error) {
+		d.say("two sites in network namespaces vpngw-%s-*, nothing else on this machine is touched", d.sites.ID())
 		if err := d.setUp(ctx); err != nil {
 			return err
 		}
@@ -121,19 +143,39 @@ func (d *demo) inLab(ctx context.Context) (r *results, err error) {
 		if r, err = d.measure(ctx); err != nil {
 			return err
 		}
-		return d.shutDown()
-	}
-	if err = steps(); err != nil && ctx.Err() == nil {
+		return d.stopAll()
+	})
+	return r, err
+}
+
+// inLab plays an act, explains what fails in it, and removes the lab.
+func (d *demo) inLab(ctx context.Context, l *lab.Lab, act func() error) (err error) {
+	d.removed, d.gateways = false, nil
+	defer func() {
+		closeErr := l.Close()
+		d.removed = closeErr == nil
+		err = errors.Join(err, closeErr)
+	}()
+	if err = act(); err != nil && ctx.Err() == nil {
 		d.explain(err)
 	}
-	return r, err
+	return err
+}
+
+// newGateway prepares one of the act's gateways.
+func (d *demo) newGateway(l *lab.Lab, n *lab.Namespace) (*daemon.Gateway, error) {
+	g, err := daemon.New(l, n, d.Binary)
+	if err == nil {
+		d.gateways = append(d.gateways, g)
+	}
+	return g, err
 }
 
 // explain shows what failed and what the gateways said.
 func (d *demo) explain(err error) {
 	d.say("FAILED: %v", err)
-	for _, g := range []*daemon.Gateway{d.a, d.b} {
-		if g != nil && g.Process != nil {
+	for _, g := range d.gateways {
+		if g.Process != nil {
 			fmt.Fprintf(d.Out, "\nlog of %s, last lines:\n%s\n", g.Namespace.Role, g.Process.Tail(logTail))
 		}
 	}

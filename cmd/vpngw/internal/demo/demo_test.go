@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 	if fault := os.Getenv(standIn); fault != "" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		os.Exit(pretend(fault, os.Args[1:]))
 	}
+	// Under the race detector each end of a stand-in would take a second.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 
@@ -86,17 +88,19 @@ func (w *watched) String() string {
 	return w.text.String()
 }
 
-// checkNothingLeft looks for the lab that the output names.
+// checkNothingLeft looks for the labs that the output names.
 func checkNothingLeft(t *testing.T, out string) {
 	t.Helper()
-	_, rest, ok := strings.Cut(out, "namespaces ")
-	name, _, _ := strings.Cut(rest, "-*")
-	if !ok || name == "" {
+	labs := strings.Split(out, "namespaces ")[1:]
+	if len(labs) == 0 {
 		t.Fatalf("the output names no lab:\n%s", out)
 	}
-	for _, dir := range []string{"/run/netns", os.TempDir()} {
-		if left, _ := filepath.Glob(filepath.Join(dir, name+"*")); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+	for _, l := range labs {
+		name, _, _ := strings.Cut(l, "-*")
+		for _, dir := range []string{"/run/netns", os.TempDir()} {
+			if left, _ := filepath.Glob(filepath.Join(dir, name+"*")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
 		}
 	}
 }
@@ -115,11 +119,11 @@ func TestDemo(t *testing.T) {
 	needLab(t)
 	t.Setenv(standIn, "none")
 	out := newWatched("")
-	if err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1, clear: true}); err != nil {
+	if err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1, QueueSeconds: 1, clear: true}); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Log(out)
-	for _, want := range []string{"tunnel up", "SHA-256 the same", "under 4 TCP connections", "replayed 2", "cleanly"} {
+	for _, want := range []string{"tunnel up", "SHA-256 the same", "under 4 TCP connections", "replayed 2", "cleanly", "FIFO  1 s", "fair  1 s", "Jain, worst"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the output", want)
 		}
@@ -134,18 +138,20 @@ func TestDemoFailures(t *testing.T) {
 		"die":   "the stand-in's log",
 		"stop":  "exit code 3",
 	} {
-		t.Run(fault, func(t *testing.T) {
-			t.Setenv(standIn, fault)
-			out := newWatched("")
-			err := Run(t.Context(), Options{Out: out, Seconds: 1, FileMiB: 1, clear: true})
-			if err == nil {
-				t.Fatalf("no error:\n%s", out)
-			}
-			if !strings.Contains(out.String(), "FAILED") || !strings.Contains(out.String(), want) {
-				t.Errorf("error %v, output lacks %q:\n%s", err, want, out)
-			}
-			checkNothingLeft(t, out.String())
-		})
+		for act := 1; act <= 2; act++ {
+			t.Run(fmt.Sprintf("%s in act %d", fault, act), func(t *testing.T) {
+				t.Setenv(standIn, fault)
+				out := newWatched("")
+				err := Run(t.Context(), Options{Out: out, Act: act, Seconds: 1, FileMiB: 1, QueueSeconds: 1, clear: true})
+				if err == nil {
+					t.Fatalf("no error:\n%s", out)
+				}
+				if !strings.Contains(out.String(), "FAILED") || !strings.Contains(out.String(), want) {
+					t.Errorf("error %v, output lacks %q:\n%s", err, want, out)
+				}
+				checkNothingLeft(t, out.String())
+			})
+		}
 	}
 }
 
@@ -159,18 +165,23 @@ func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for name, c := range map[string]struct {
+		act int
 		at  string
 		ctx context.Context
 		end func()
 	}{
-		"interrupt while measuring": {"TCP, 1 connection, A to B:", t.Context(), self(syscall.SIGINT)},
-		"terminate at the set-up":   {"vpngw genkey", t.Context(), self(syscall.SIGTERM)},
-		"context while pinging":     {"tunnel up", ctx, cancel},
+		"interrupt while measuring":       {1, "TCP, 1 connection, A to B:", t.Context(), self(syscall.SIGINT)},
+		"terminate at the set-up":         {1, "vpngw genkey", t.Context(), self(syscall.SIGTERM)},
+		"context while pinging":           {1, "tunnel up", ctx, cancel},
+		"interrupt behind the FIFO":       {2, "FIFO  1 s", t.Context(), self(syscall.SIGINT)},
+		"terminate behind the fair queue": {2, "{rate: 95Mbit}; 4 tunnels up", t.Context(), self(syscall.SIGTERM)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := newWatched(c.at)
 			result := make(chan error, 1)
-			go func() { result <- Run(c.ctx, Options{Out: out, Seconds: 3, FileMiB: 1, clear: true}) }()
+			go func() {
+				result <- Run(c.ctx, Options{Out: out, Act: c.act, Seconds: 3, FileMiB: 1, QueueSeconds: 3, clear: true})
+			}()
 			select {
 			case <-out.seen:
 			case err := <-result:
@@ -198,14 +209,17 @@ func TestScreenFits(t *testing.T) {
 	for i := range 40 {
 		drops[fmt.Sprintf("reason_%d", i)] = 1e12
 	}
-	for name, r := range map[string]*results{
-		"empty": {},
-		"huge": {seconds: 1e4, one: [2]lab.IperfResult{huge, huge}, four: [2]lab.IperfResult{huge, huge}, udp: huge, idle: slow, busy: slow,
-			inside6: slow, edgesA: daemon.Edges{TunRead: edge, UDPSend: edge}, edgesB: daemon.Edges{UDPReceive: edge, TunWrite: edge},
-			dropsA: drops, dropsB: drops, file: fileResult{bytes: 1 << 40, took: time.Hour}, versionText: strings.Repeat("v", 200)},
+	starved := &contest{gap: time.Hour, delays: []time.Duration{time.Hour}, moments: []moment{{mbit: []float64{1e5, 1e5, 1e5, 0}}}}
+	sites := &lab.Sites{}
+	for name, e := range map[string]*ending{
+		"nothing": {},
+		"empty":   {first: &results{sites: sites}, second: &comparison{fifo: &contest{}, fair: &contest{}}},
+		"huge": {seconds: 1e4, version: strings.Repeat("v", 200), second: &comparison{fifo: starved, fair: starved},
+			first: &results{sites: sites, one: [2]lab.IperfResult{huge, huge}, four: [2]lab.IperfResult{huge, huge}, udp: huge, idle: slow, busy: slow,
+				inside6: slow, edgesA: daemon.Edges{TunRead: edge, UDPSend: edge}, edgesB: daemon.Edges{UDPReceive: edge, TunWrite: edge},
+				dropsA: drops, dropsB: drops, file: fileResult{bytes: 1 << 40, took: time.Hour}}},
 	} {
-		r.sites = &lab.Sites{}
-		lines := strings.Split(strings.TrimRight(r.screen(), "\n"), "\n")
+		lines := strings.Split(strings.TrimRight(e.screen(), "\n"), "\n")
 		if len(lines) > 40 {
 			t.Errorf("%s: %d lines", name, len(lines))
 		}

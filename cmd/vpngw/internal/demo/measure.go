@@ -24,10 +24,9 @@ const (
 	udpBuffer = 200 << 10
 )
 
-// results are what the last screen shows.
+// results are what the last screen shows of the first act.
 type results struct {
 	sites       *lab.Sites
-	seconds     float64 // of the whole demo
 	one, four   [2]lab.IperfResult
 	udp         lab.IperfResult
 	idle, busy  lab.PingResult
@@ -71,7 +70,6 @@ func (d *demo) measure(ctx context.Context) (*results, error) {
 	}
 	r.dropsA, r.dropsB = statusA.AllDrops(), statusB.AllDrops()
 	r.mtu, r.versionText = statusA.Gateway.MTU, statusA.Version
-	r.seconds = time.Since(d.start).Seconds()
 	return r, nil
 }
 

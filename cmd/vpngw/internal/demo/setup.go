@@ -18,10 +18,10 @@ const tunnelDevice = "vpn0"
 
 // setUp makes keys and tunnel files as a user would.
 func (d *demo) setUp(ctx context.Context) (err error) {
-	if d.a, err = daemon.New(d.sites.Lab, d.sites.A.Gateway, d.Binary); err != nil {
+	if d.a, err = d.newGateway(d.sites.Lab, d.sites.A.Gateway); err != nil {
 		return err
 	}
-	if d.b, err = daemon.New(d.sites.Lab, d.sites.B.Gateway, d.Binary); err != nil {
+	if d.b, err = d.newGateway(d.sites.Lab, d.sites.B.Gateway); err != nil {
 		return err
 	}
 	publicA, err := d.genkey(ctx, "A", d.a)
@@ -85,14 +85,21 @@ func (d *demo) bringUp(ctx context.Context) error {
 	return nil
 }
 
-// shutDown ends both gateways as a service manager would.
-func (d *demo) shutDown() error {
-	for name, g := range map[string]*daemon.Gateway{"A": d.a, "B": d.b} {
-		if code := g.Stop(stopGrace); code != 0 {
-			return fmt.Errorf("gateway %s ended with exit code %d on SIGTERM, expected 0", name, code)
+// stopAll ends the act's gateways as a service manager would.
+func (d *demo) stopAll() error {
+	for _, g := range d.gateways {
+		if err := d.stop(g); err != nil {
+			return err
 		}
 	}
-	d.say("both gateways ended cleanly on SIGTERM")
+	d.say("all gateways ended cleanly on SIGTERM")
+	return nil
+}
+
+func (d *demo) stop(g *daemon.Gateway) error {
+	if code := g.Stop(stopGrace); code != 0 {
+		return fmt.Errorf("gateway %s ended with exit code %d on SIGTERM, expected 0", g.Namespace.Role, code)
+	}
 	return nil
 }
 
