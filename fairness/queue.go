@@ -4,8 +4,8 @@ import "time"
 
 // Defaults.
 const (
-	DefaultLimit      = 32 << 20
-	DefaultClassLimit = 4 << 20
+	DefaultLimit      = 64 << 20
+	DefaultClassLimit = 16 << 20
 	DefaultSlice      = 250 * time.Microsecond
 	DefaultTarget     = 5 * time.Millisecond   // RFC 8289 §4.3
 	DefaultInterval   = 100 * time.Millisecond // RFC 8289 §4.3

@@ -56,14 +56,14 @@ type Uplink struct {
 type Fairness struct {
 	FIFO         bool          // one line for all instead of the fair queue
 	NoECN        bool          // no ECN: drop also where a mark would be understood, and let no router on the way mark
-	Memory       int           // bytes of packets waiting for one uplink; 32 MiB
-	TunnelMemory int           // bytes of packets waiting in one tunnel; 4 MiB
+	Memory       int           // bytes of packets waiting for one uplink; 64 MiB
+	TunnelMemory int           // bytes of packets waiting in one tunnel; 16 MiB
 	Target       time.Duration // wait that CoDel puts up with; 5 ms
 }
 
 const (
-	defaultMemory       = 32 << 20
-	defaultTunnelMemory = 4 << 20
+	defaultMemory       = 64 << 20
+	defaultTunnelMemory = 16 << 20
 )
 
 // TunnelConfig is one tunnel.

@@ -3,6 +3,7 @@ package lane
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"vpngw/crypto/esp"
 	"vpngw/crypto/ike"
@@ -29,7 +30,7 @@ func newGateOf(t testing.TB, queue int) *gate {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	g := &gate{t: t, lane: l, tun: newFakeTUN(t), uplink: l.AddUplink(UplinkConfig{Name: "wan", Limit: queue})}
+	g := &gate{t: t, lane: l, tun: newFakeTUN(t), uplink: l.AddUplink(UplinkConfig{Name: "wan", Limit: queue, Target: time.Hour})}
 	if err := l.SetTUN(g.tun); err != nil {
 		t.Fatal(err)
 	}
