@@ -27,9 +27,9 @@ func TestNoAllocation(t *testing.T) {
 		for range 20 {
 			classes = append(classes, q.NewClass(ClassConfig{Limit: 10 * 65920}))
 		}
-		throttled := q.NewClass(ClassConfig{Rate: 1e6})
+		throttled := q.NewClass(ClassConfig{Rate: 1e6, Limit: 10 * 65920})
 		now, spare := int64(1), []*Node[int]{}
-		for range 1000 {
+		for range 2000 {
 			spare = append(spare, new(Node[int]))
 		}
 		step := func() {

@@ -9,12 +9,18 @@ const (
 
 	inFlightPoll     = int64(250 * time.Microsecond) // after being held back, look again
 	inFlightInterval = int64(100 * time.Millisecond) // over which slack must show
+
+	// inFlightTime is what a device may be given to do, by what it was seen to drain. It
+	// must outlast the caller's usual lateness, and no more: all of it is wait.
+	inFlightTime = int64(4 * time.Millisecond)
 )
 
 // inflight bounds the bytes below the queue, in sockets and devices, as Linux's dynamic
 // queue limits (lib/dynamic_queue_limits.c) do: it grows when the device ran dry although
 // the limit held something back, and shrinks by what was never needed over an interval.
-// The kernel hears of each completion; this one is told now and then, by report.
+// The kernel hears of each completion; this one is told now and then, by report, by a
+// caller who may be late. What ran dry for its lateness must not let the limit grow without
+// end, so the limit is also bounded by a time at the drain's rate.
 type inflight struct {
 	known bool // there was a report: without, nothing is limited
 	held  bool // since the last report the limit held something back
@@ -26,12 +32,24 @@ type inflight struct {
 	until int64 // end of the interval
 
 	pollAt int64 // when a report is wanted, if something is held back
+
+	drain    drain
+	heldOnce bool // in this measurement of the drain
+}
+
+// drain is how fast the device takes what it is given, in bytes per second, as of the best
+// of the last intervals in which the limit held something back.
+type drain struct {
+	rate  int
+	since int64
+	total int // bytes sent since, and before that below us
 }
 
 func (l *inflight) init() { l.limit, l.slack = startInFlight, maxInFlight }
 
 func (l *inflight) sent(bytes int) {
 	l.bytes += bytes
+	l.drain.total += bytes
 	l.peak = max(l.peak, l.bytes)
 }
 
@@ -49,6 +67,7 @@ func (l *inflight) hold(now int64) {
 // report takes what is below us now and returns whether the limit changed.
 func (l *inflight) report(now int64, bytes int) (changed bool) {
 	before := l.limit
+	l.measure(now, bytes)
 	if l.held {
 		l.slack = min(l.slack, bytes)
 		if bytes == 0 { // it ran dry: what it drained was too little
@@ -63,10 +82,36 @@ func (l *inflight) report(now int64, bytes int) (changed bool) {
 		}
 		l.restart(now)
 	}
-	l.limit = min(max(l.limit, l.floor), maxInFlight)
+	l.limit = max(min(l.limit, l.most()), l.floor)
 	l.known, l.held = true, false
 	l.bytes, l.peak = bytes, bytes
 	return l.limit != before
+}
+
+// measure watches the drain, given what is below us now.
+func (l *inflight) measure(now int64, bytes int) {
+	d := &l.drain
+	l.heldOnce = l.heldOnce || l.held
+	if d.since == 0 {
+		d.since, d.total = now, bytes
+	}
+	span := now - d.since
+	if span < inFlightInterval {
+		return
+	}
+	if l.heldOnce && span < 2*inFlightInterval { // else nobody asked for long
+		rate := int(int64(max(d.total-bytes, 0)) * int64(time.Second) / span)
+		d.rate = max(rate, d.rate-d.rate/8)
+	}
+	d.since, d.total, l.heldOnce = now, bytes, false
+}
+
+// most is the bound on the limit.
+func (l *inflight) most() int {
+	if l.drain.rate == 0 {
+		return maxInFlight
+	}
+	return min(int(int64(l.drain.rate)*inFlightTime/int64(time.Second)), maxInFlight)
 }
 
 func (l *inflight) restart(now int64) {

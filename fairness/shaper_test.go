@@ -145,6 +145,33 @@ func TestInFlightLimit(t *testing.T) {
 	}
 }
 
+// A caller that is late now and then does not make the limit more than the device drains
+// in inFlightTime.
+func TestInFlightLimitOfALateCaller(t *testing.T) {
+	var l inflight
+	l.init()
+	l.floor = minInFlight
+	const drains = 12_500_000 // bytes a second
+	now, below := int64(1), 0
+	for i := range 20_000 {
+		l.report(now, below)
+		for !l.full() {
+			l.sent(1500)
+			below += 1500
+		}
+		l.hold(now)
+		step := inFlightPoll
+		if i%200 == 199 {
+			step = int64(15 * time.Millisecond)
+		}
+		now += step
+		below = max(below-int(drains*step/int64(time.Second)), 0)
+	}
+	if want := int(drains * inFlightTime / int64(time.Second)); l.limit > want || l.limit < want/2 {
+		t.Errorf("the limit is %d, want at most %d", l.limit, want)
+	}
+}
+
 // Held back by what is in flight, Wake asks to look again.
 func TestInFlightHoldsBack(t *testing.T) {
 	q := NewQueue[int](Config{})

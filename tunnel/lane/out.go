@@ -346,9 +346,8 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)
-	if u := t.uplink; u != nil && !t.flying {
-		t.flying = true
-		u.flying = append(u.flying, t)
+	if t.uplink != nil {
+		t.uplink.fly(t, l.now)
 	}
 	l.watchSilence(t)
 	if o := t.out; o != nil {
@@ -373,7 +372,7 @@ func (l *Lane) unblock(t *Tunnel) {
 	if !l.flush(t) {
 		return
 	}
-	if t.uplink != nil {
+	if t.uplink != nil && !t.flight.stuck {
 		t.uplink.queue.Unblock(t.class)
 	}
 }

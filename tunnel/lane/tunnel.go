@@ -27,7 +27,7 @@ type Tunnel struct {
 	uplink   *Uplink // nil: it has no way out yet
 	class    *fairness.Class[*slot]
 	counters atomic.Pointer[fairness.ClassCounters]
-	flying   bool // in uplink.flying
+	flight   flight
 	kept     bool // its train was left open at the end of the last turn
 	out      *Outbound
 	socket   *endpoint

@@ -49,16 +49,14 @@ func (l *Lane) SetUplink(t *Tunnel, u *Uplink) {
 		return
 	}
 	var waiting []*slot
-	blocked := false
 	if old := t.uplink; old != nil {
-		blocked = old.queue.Blocked(t.class)
 		for n := old.queue.Flush(t.class); n != nil; n = old.queue.Flush(t.class) {
 			waiting = append(waiting, n.Value)
 		}
 		old.queue.Remove(t.class)
 		old.flying = remove(old.flying, t)
 	}
-	t.uplink, t.class, t.flying = u, nil, false
+	t.uplink, t.class, t.flight = u, nil, flight{}
 	if u == nil {
 		for _, s := range waiting {
 			l.dropRest(s, drop.NoSocket)
@@ -67,7 +65,7 @@ func (l *Lane) SetUplink(t *Tunnel, u *Uplink) {
 	}
 	t.class = u.queue.NewClass(fairness.ClassConfig{Weight: t.share.Weight, Limit: t.share.Limit, Rate: t.share.Rate})
 	t.counters.Store(t.class.Counters())
-	if blocked {
+	if t.waits() {
 		u.queue.Block(t.class)
 	}
 	for _, s := range waiting {
@@ -91,7 +89,7 @@ func (l *Lane) serve() {
 
 func (l *Lane) serveUplink(u *Uplink) {
 	q := u.queue
-	q.InFlight(l.clock(), u.inFlight())
+	q.InFlight(l.clock(), u.inFlight(l.now))
 	reported := 0
 	for sent := 0; sent < served; {
 		slice := q.Next(l.clock())
@@ -106,7 +104,7 @@ func (l *Lane) serveUplink(u *Uplink) {
 			}
 			// The in-flight limit may be all that holds the queue back.
 			l.flushFull()
-			q.InFlight(l.clock(), u.inFlight())
+			q.InFlight(l.clock(), u.inFlight(l.now))
 			reported = sent
 		}
 	}
@@ -146,28 +144,11 @@ func (l *Lane) dropSegment(u *Uplink, slice fairness.Slice[*slot]) {
 	}
 }
 
-// inFlight is the bytes that the sockets of the uplink hold.
-func (u *Uplink) inFlight() (bytes int) {
-	still := u.flying[:0]
-	for _, t := range u.flying {
-		n := 0
-		if t.socket != nil {
-			n = t.socket.socket.Queued()
-		}
-		if t.flying = n > 0; t.flying {
-			still = append(still, t)
-			bytes += n
-		}
-	}
-	u.flying = still
-	return bytes
-}
-
 // wakeTime is the lane time at which an uplink may have something to send again; 0:
 // none has before something happens.
 func (l *Lane) wakeTime() (at int64) {
 	for _, u := range l.uplinks {
-		if w := u.queue.Wake(); w != 0 && (at == 0 || w < at) {
+		if w := u.wakeTime(l.now); w != 0 && (at == 0 || w < at) {
 			at = w
 		}
 	}

@@ -168,6 +168,7 @@ func TestDeviceQueue(t *testing.T) {
 	for range 100 {
 		g.step()
 		g.advance(time.Millisecond)
+		s.socket.queued-- // slow, but it moves
 	}
 	held := len(s.opened(t))
 	if held == 0 || held > total/2 {
@@ -181,6 +182,49 @@ func TestDeviceQueue(t *testing.T) {
 	g.settle()
 	if got := held + len(s.opened(t)); got != total {
 		t.Errorf("%d of %d packets were sent", got, total)
+	}
+}
+
+// TestStuckSocket: what got stuck below one tunnel's socket holds no other tunnel back,
+// and the tunnel goes on when it is free.
+func TestStuckSocket(t *testing.T) {
+	g, stuck := shaped(t, UplinkConfig{Target: time.Hour})
+	other := g.site(2, false)
+	g.lane.SetUplink(other.Tunnel, g.uplink)
+	total := 0
+	push := func(n int) {
+		for i := range 10 {
+			g.tun.push(tcp4(n, 5).super(bytesOf(40*1000, byte(i)), 1000))
+		}
+	}
+	turns := func(n int) {
+		for range n {
+			g.step()
+			g.advance(time.Millisecond)
+		}
+	}
+	push(1)
+	g.step()
+	sentBefore := len(stuck.opened(t))
+	stuck.socket.queued = 2 << 20
+	turns(int(stuckAfter/1e6) + 5)
+	for range 10 {
+		push(1)
+		push(2)
+		total += 400
+		turns(5)
+	}
+	if got := len(other.opened(t)); got != total {
+		t.Errorf("%d of %d packets were sent beside a stuck socket", got, total)
+	}
+	if at := g.lane.wakeTime(); at == 0 || at-g.lane.now > stuckPoll {
+		t.Errorf("the lane would look again at %d, it is %d", at, g.lane.now)
+	}
+	lost := int(stuck.Counters.Drops.Get(drop.QueueFull))
+	stuck.socket.queued = 0
+	g.settle()
+	if got := sentBefore + len(stuck.opened(t)); got+lost != 400+total {
+		t.Errorf("the stuck tunnel sent %d packets, lost %d, of %d", got, lost, 400+total)
 	}
 }
 
