@@ -65,7 +65,7 @@ func TestLoad(t *testing.T) {
 			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6, Overhead: 14}, ControlSocket: "/run/vpngw/a.sock",
 			Offload:  Offload{true, true, true, true, true, true},
 			Buffers:  Buffers{Receive: 4 << 20, Send: 1 << 20},
-			Fairness: Fairness{ECN: true, Memory: 32 << 20, TunnelMemory: 4 << 20, Target: 5 * time.Millisecond},
+			Fairness: Fairness{ECN: true, Memory: 32 << 20, TunnelMemory: 16 << 20, Target: 5 * time.Millisecond},
 		},
 		Tunnels: []Tunnel{{
 			Name: "branch-b",
@@ -174,7 +174,7 @@ gateway:
   mtu: big
   uplink: {rate: 950}
   offload: {tso: on, gro: true}
-  fairness: {memory: 1MiB, target: 5}
+  fairness: {memory: 1KiB, target: 5}
 defaults:
   dpd: {interval: 1m, timeout: 20s}
   wait: 1

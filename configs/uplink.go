@@ -33,11 +33,11 @@ func (a *assembly) fairness(sc scope) Fairness {
 		TunnelMemory: get[ByteSize](sc, "tunnel_memory"),
 		Target:       get[time.Duration](sc, "target"),
 	}
+	e := sc.entry("tunnel_memory")
+	if e == nil { // the default
+		f.TunnelMemory = min(f.TunnelMemory, f.Memory)
+	}
 	if f.TunnelMemory > f.Memory {
-		e := sc.entry("tunnel_memory")
-		if e == nil {
-			e = sc.entry("memory")
-		}
 		a.problem(e, fmt.Sprintf("tunnel_memory (%v) is larger than memory (%v)", f.TunnelMemory, f.Memory), "what waits in one tunnel is part of what waits in all")
 	}
 	return f
