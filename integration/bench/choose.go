@@ -17,7 +17,7 @@ type choice struct {
 // names none is taken whole. An unknown name is an error, so that a misspelt
 // contestant is not silently left out.
 func choose(only string) (choice, error) {
-	all := choice{allContestants(), allCases(), allWires()}
+	all := choice{usualContestants(), allCases(), allWires()}
 	if strings.TrimSpace(only) == "" {
 		return all, nil
 	}
@@ -29,14 +29,14 @@ func choose(only string) (choice, error) {
 		}
 	}
 	return choice{
-		contestants: named(all.contestants, names, contestant.Name),
-		cases:       named(all.cases, names, func(c benchCase) string { return c.Name }),
-		wires:       named(all.wires, names, func(w wireKind) string { return w.Name }),
+		contestants: named(all.contestants, allContestants(), names, contestant.Name),
+		cases:       named(all.cases, all.cases, names, func(c benchCase) string { return c.Name }),
+		wires:       named(all.wires, all.wires, names, func(w wireKind) string { return w.Name }),
 	}, nil
 }
 
-// named returns the items whose names are listed, or all if none is.
-func named[T any](items []T, names []string, name func(T) string) []T {
+// named returns the items whose names are listed, or the usual ones if none is.
+func named[T any](usual, items []T, names []string, name func(T) string) []T {
 	var out []T
 	for _, item := range items {
 		if slices.Contains(names, name(item)) {
@@ -44,7 +44,7 @@ func named[T any](items []T, names []string, name func(T) string) []T {
 		}
 	}
 	if len(out) == 0 {
-		return items
+		return usual
 	}
 	return out
 }

@@ -32,6 +32,7 @@ func TestChoose(t *testing.T) {
 		{"", contestants + " | " + cases + " | " + wires},
 		{"vpngw,plain", "plain vpngw | " + cases + " | " + wires},
 		{"udp64, nic", contestants + " | udp64 | nic"},
+		{"vpngw,vpngw-fifo,tcp1,default", "vpngw vpngw-fifo | tcp1 | default"},
 		{"plain,tcp1,ping,default", "plain | tcp1 ping | default"},
 	} {
 		got, err := choose(c.only)

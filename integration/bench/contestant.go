@@ -13,6 +13,8 @@ const (
 	plainName = "plain"
 	// subjectName is the contestant whose ratios to the others are reported.
 	subjectName = "vpngw"
+	// fifoName is the same program with its fair queue switched off.
+	fifoName = "vpngw-fifo"
 
 	// startTimeout is how long a contestant may take from its start to the first packet.
 	startTimeout = 15 * time.Second
@@ -38,14 +40,19 @@ type join struct {
 	Close func()
 }
 
-// allContestants lists the contestants in the order of the table.
-func allContestants() []contestant {
+// usualContestants lists the contestants in the order of the table.
+func usualContestants() []contestant {
 	return []contestant{
 		plain{},
 		&wireguard{name: "wireguard-go", module: "golang.zx2c4.com/wireguard"},
 		&wireguard{name: "tailscale", module: "github.com/tailscale/wireguard-go"},
-		&vpngw{},
+		&vpngw{name: subjectName},
 	}
+}
+
+// allContestants adds those that run only where -only names them.
+func allContestants() []contestant {
+	return append(usualContestants(), &vpngw{name: fifoName, fifo: true})
 }
 
 // plain forwards without any tunnel: the cost of the machine, the hosts and

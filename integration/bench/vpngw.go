@@ -14,10 +14,12 @@ import (
 
 // vpngw is the project's own gateway, with its own defaults and public keys.
 type vpngw struct {
+	name   string
+	fifo   bool   // its fair queue is switched off
 	binary string // after Build
 }
 
-func (*vpngw) Name() string { return subjectName }
+func (v *vpngw) Name() string { return v.name }
 
 func (v *vpngw) Build(ctx context.Context, b builder) (version string, err error) {
 	if v.binary, err = b.build(ctx, b.root, "./cmd/vpngw", "vpngw"); err != nil {
@@ -69,19 +71,24 @@ func newVPNGWEnd(s *lab.Sites, site lab.Site, name string) (vpngwEnd, error) {
 // start writes the tunnel file of own and runs its gateway.
 func (v *vpngw) start(own, peer vpngwEnd) (*lab.Process, error) {
 	file := own.path + ".yaml"
-	if err := os.WriteFile(file, []byte(own.tunnelFile(peer)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(own.tunnelFile(peer, v.fifo)), 0o600); err != nil {
 		return nil, err
 	}
 	return own.site.Gateway.Start(lab.Spec{Args: []string{v.binary, "run", file}})
 }
 
 // tunnelFile is the smallest one that joins the two sites.
-func (e vpngwEnd) tunnelFile(peer vpngwEnd) string {
+func (e vpngwEnd) tunnelFile(peer vpngwEnd, fifo bool) string {
+	queue := "fair"
+	if fifo {
+		queue = "fifo"
+	}
 	return fmt.Sprintf(`version: 1
 gateway:
   id: %s
   key_file: %s.key
   control_socket: %s.sock
+  fairness: {queue: %s}
 tunnels:
   bench:
     peer:
@@ -90,5 +97,5 @@ tunnels:
       public_key: %s
     local_subnets: [%s]
     remote_subnets: [%s]
-`, e.id, e.path, e.path, peer.site.Outside4, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
+`, e.id, e.path, e.path, queue, peer.site.Outside4, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"vpngw/configs"
@@ -28,7 +29,10 @@ func TestTunnelFile(t *testing.T) {
 		return e
 	}
 	own, peer := end("a", "10.1.0.0/24", "192.0.2.1"), end("b", "10.2.0.0/24", "192.0.2.2")
-	text := own.tunnelFile(peer)
+	if fair, fifo := own.tunnelFile(peer, false), own.tunnelFile(peer, true); strings.Replace(fair, "queue: fair", "queue: fifo", 1) != fifo || fair == fifo {
+		t.Errorf("the queue is not all that differs:\n%s\n%s", fair, fifo)
+	}
+	text := own.tunnelFile(peer, true)
 	if err := os.WriteFile(own.path+".yaml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +42,9 @@ func TestTunnelFile(t *testing.T) {
 	}
 	if c.Gateway.ID != own.id || c.Gateway.Key.Public() != own.public || len(c.Tunnels) != 1 {
 		t.Fatalf("gateway %q with %d tunnels and key %v", c.Gateway.ID, len(c.Tunnels), c.Gateway.Key.Public())
+	}
+	if !c.Gateway.Fairness.FIFO {
+		t.Error("the queue is fair")
 	}
 	tunnel := c.Tunnels[0]
 	if p := tunnel.Peer; p.Address != peer.site.Outside4.String() || p.ID != peer.id || p.PublicKey != peer.public {
