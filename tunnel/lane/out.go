@@ -357,7 +357,9 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 
 func (l *Lane) block(t *Tunnel) {
 	t.Counters.SendBlocked.Add(1)
-	t.uplink.queue.Block(t.class)
+	if t.uplink != nil {
+		t.uplink.queue.Block(t.class)
+	}
 	if !slices.Contains(l.held, t) {
 		l.held = append(l.held, t)
 	}

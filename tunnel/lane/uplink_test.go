@@ -149,6 +149,9 @@ func TestSetUplink(t *testing.T) {
 		g.step()
 		g.lane.SetUplink(s.Tunnel, nil)
 		wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 3})
+		s.socket.ready.setWritable(true) // for a moment: what is sealed is tried again
+		g.step()
+		s.socket.ready.setWritable(false)
 		g.tun.push(f.super(bytesOf(4*1000, 0), 1000))
 		g.step()
 		wantDrops(t, &s.Counters.Drops, map[drop.Reason]int{drop.NoSocket: 7})
