@@ -9,10 +9,12 @@ const (
 
 	inFlightPoll     = int64(250 * time.Microsecond) // after being held back, look again
 	inFlightInterval = int64(100 * time.Millisecond) // over which slack must show
+	fewReports       = 8                             // with fewer in it, it was not busy
 
 	// inFlightTime is what a device may be given to do, by what it was seen to drain. It
-	// must outlast the caller's usual lateness, and no more: all of it is wait.
-	inFlightTime = int64(4 * time.Millisecond)
+	// must outlast the caller's usual lateness, and no more: all of it is wait. What is
+	// reported is the kernel's memory, half as much again as the bytes on the wire.
+	inFlightTime = int64(6 * time.Millisecond)
 )
 
 // inflight bounds the bytes below the queue, in sockets and devices, as Linux's dynamic
@@ -28,8 +30,10 @@ type inflight struct {
 	peak  int  // most of that since the last report
 	limit int
 	floor int
-	slack int   // the least that was left when there was more to send
-	until int64 // end of the interval
+	until int64 // end of the interval; in it:
+	slack int   // the least that was below us
+	top   int   // the most
+	count int   // reports
 
 	pollAt int64 // when a report is wanted, if something is held back
 
@@ -51,6 +55,7 @@ func (l *inflight) sent(bytes int) {
 	l.bytes += bytes
 	l.drain.total += bytes
 	l.peak = max(l.peak, l.bytes)
+	l.top = max(l.top, l.bytes)
 }
 
 func (l *inflight) full() bool { return l.known && l.bytes >= l.limit }
@@ -68,17 +73,16 @@ func (l *inflight) hold(now int64) {
 func (l *inflight) report(now int64, bytes int) (changed bool) {
 	before := l.limit
 	l.measure(now, bytes)
-	if l.held {
-		l.slack = min(l.slack, bytes)
-		if bytes == 0 { // it ran dry: what it drained was too little
-			l.limit += max(l.peak, l.floor)
-			l.restart(now)
-		}
+	l.slack = min(l.slack, bytes)
+	l.count++
+	if l.held && bytes == 0 { // it ran dry: what it drained was too little
+		l.limit += max(l.peak, l.floor)
+		l.restart(now)
 	}
 	if now >= l.until {
-		// Half of it: what the caller's lateness needs now and then is not in every interval.
-		if l.slack < maxInFlight {
-			l.limit -= l.slack / 2
+		if l.count >= fewReports && l.slack > 0 {
+			// Half of it: what the caller's lateness needs now and then is not in every interval.
+			l.limit = min(l.limit, max(l.top, bytes)) - l.slack/2
 		}
 		l.restart(now)
 	}
@@ -115,7 +119,7 @@ func (l *inflight) most() int {
 }
 
 func (l *inflight) restart(now int64) {
-	l.slack, l.until = maxInFlight, now+inFlightInterval
+	l.slack, l.top, l.count, l.until = maxInFlight, 0, 0, now+inFlightInterval
 }
 
 // InFlight tells the queue how many bytes the sockets of its uplink hold now, as SIOCOUTQ

@@ -172,6 +172,33 @@ func TestInFlightLimitOfALateCaller(t *testing.T) {
 	}
 }
 
+// A device that drops what does not fit never lets the limit hold anything back; it still
+// comes down to what the device needs.
+func TestInFlightLimitOfADeviceThatDrops(t *testing.T) {
+	var l inflight
+	l.init()
+	l.floor = minInFlight
+	l.limit = maxInFlight
+	const drains, room = 12_500_000, 256 << 10
+	now, below := int64(1), 0
+	for range 20_000 {
+		l.report(now, below)
+		for range 20 { // as much as arrives
+			if l.full() {
+				l.hold(now)
+				break
+			}
+			l.sent(1500)
+			below = min(below+1500, room)
+		}
+		now += inFlightPoll
+		below = max(below-int(drains*inFlightPoll/int64(time.Second)), 0)
+	}
+	if below > room/2 || l.limit > room/2 {
+		t.Errorf("the limit is %d, %d bytes wait in the device", l.limit, below)
+	}
+}
+
 // Held back by what is in flight, Wake asks to look again.
 func TestInFlightHoldsBack(t *testing.T) {
 	q := NewQueue[int](Config{})

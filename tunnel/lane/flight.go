@@ -1,9 +1,10 @@
 package lane
 
 const (
-	// stuckAfter is how long the bytes in a socket may stay where they are before it is
-	// taken for stuck.
-	stuckAfter = second / 50
+	// stuckAfter is how long the bytes in a socket may stay where they are, while those of
+	// no other move, before it is taken for stuck. A device that sends anything moves
+	// somebody's.
+	stuckAfter = second / 20
 	stuckPoll  = second / 500 // between two looks at one that is
 )
 
@@ -62,7 +63,7 @@ func (u *Uplink) inFlight(now int64) (bytes int) {
 	return bytes + lingering
 }
 
-// stick takes for stuck what lingers although nothing of the others' is in front of it.
+// stick takes for stuck what lingers although nothing of others' is on its way.
 func (u *Uplink) stick(now int64) {
 	for _, t := range u.flying {
 		if f := &t.flight; !f.stuck && now-f.movedAt >= stuckAfter {

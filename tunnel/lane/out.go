@@ -346,8 +346,8 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)
-	if t.uplink != nil {
-		t.uplink.fly(t, l.now)
+	if u := t.uplink; u != nil && !u.shaped {
+		u.fly(t, l.now)
 	}
 	l.watchSilence(t)
 	if o := t.out; o != nil {

@@ -25,6 +25,7 @@ type Uplink struct {
 
 	queue    *fairness.Queue[*slot]
 	overhead int
+	shaped   bool      // it has a rate, so that nothing builds below
 	flying   []*Tunnel // tunnels whose sockets may still hold something
 	more     bool      // it stopped because its part of the turn was used up
 }
@@ -37,7 +38,7 @@ func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
 	q := fairness.NewQueue[*slot](fairness.Config{
 		Limit: c.Limit, Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
 	})
-	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, overhead: c.Overhead}
+	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, overhead: c.Overhead, shaped: c.Rate != 0}
 	l.uplinks = append(l.uplinks, u)
 	return u
 }
@@ -89,7 +90,7 @@ func (l *Lane) serve() {
 
 func (l *Lane) serveUplink(u *Uplink) {
 	q := u.queue
-	q.InFlight(l.clock(), u.inFlight(l.now))
+	l.reportFlight(u)
 	reported := 0
 	for sent := 0; sent < served; {
 		slice := q.Next(l.clock())
@@ -99,16 +100,39 @@ func (l *Lane) serveUplink(u *Uplink) {
 		case fairness.Drop:
 			l.dropSegment(u, slice)
 		case fairness.Nothing:
-			if sent == reported {
+			if sent == reported || u.shaped {
 				return
 			}
 			// The in-flight limit may be all that holds the queue back.
 			l.flushFull()
-			q.InFlight(l.clock(), u.inFlight(l.now))
+			l.reportFlight(u)
 			reported = sent
 		}
 	}
 	u.more = true
+}
+
+// reportFlight tells the queue what is below it, if that is what has to hold it back.
+func (l *Lane) reportFlight(u *Uplink) {
+	if !u.shaped {
+		u.queue.InFlight(l.clock(), u.inFlight(l.now)+l.unsent(u))
+	}
+}
+
+// unsent is the bytes that are sealed for the uplink's tunnels and not yet sent.
+func (l *Lane) unsent(u *Uplink) (bytes int) {
+	for _, t := range l.open {
+		if t.uplink != u {
+			continue
+		}
+		for _, tr := range t.full {
+			bytes += len(tr.udp.Bytes())
+		}
+		if t.train != nil {
+			bytes += len(t.train.udp.Bytes())
+		}
+	}
+	return bytes
 }
 
 // sendSlice seals a slice and returns how many bytes of packets that were.
