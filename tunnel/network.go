@@ -107,6 +107,7 @@ func (g *Gateway) networkChanged() {
 	}
 	g.repairSockets()
 	g.measureAll()
+	g.chooseErrorSource()
 	g.adjustMTU()
 }
 
@@ -129,6 +130,7 @@ func (g *Gateway) remakeTUN() {
 			g.log.Error("TUN device is not watched", "interface", g.cfg.Interface, "error", err)
 		}
 	})
+	g.chooseErrorSource()
 	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
 }
 
@@ -151,6 +153,7 @@ func (g *Gateway) measure(t *tunnel) {
 		t.link = path.Link
 		g.useUplink(t)
 	}
+	g.tellMTU(t)
 }
 
 func (g *Gateway) measureAll() {

@@ -231,6 +231,7 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Re
 	if !in.Tunnel.decapsulateECN(packet, outerTOS, h.TOS) {
 		return drop.CongestionNotECT
 	}
+	in.Tunnel.clampIn(packet, h)
 	l.run.packets++
 	l.run.bytes += h.Len
 	if l.coalescer.Full() {

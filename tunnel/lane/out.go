@@ -56,7 +56,17 @@ func (l *Lane) outbound(s *slot, n int) {
 		l.dropRest(s, r)
 		return
 	}
-	if t := s.tunnel; n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
+	t := s.tunnel
+	if t.mtu != 0 {
+		if s.seg.SegmentLen() > t.mtu {
+			l.tooLong(s, n)
+			return
+		}
+		if !t.NoMSSClamp {
+			l.clampOut(s, n)
+		}
+	}
+	if n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
 		s = l.shrink(s, n)
 	}
 	l.enqueue(s)
