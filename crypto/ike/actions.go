@@ -70,6 +70,13 @@ type Endpoint struct {
 	Local, Remote netip.AddrPort
 }
 
+// PathProbed is what a ProbePath found.
+type PathProbed struct {
+	ID      PeerID
+	Size    int
+	Outcome PathOutcome
+}
+
 // Child is what ESP needs to know of a child SA pair.
 type Child struct {
 	Inbound, Outbound ChildKeys
@@ -106,3 +113,4 @@ func (Up) action()           {}
 func (Down) action()         {}
 func (Endpoint) action()     {}
 func (Refused) action()      {}
+func (PathProbed) action()   {}

@@ -66,7 +66,8 @@ type sa struct {
 	answer   [][]byte   // to request expectID−1: the message, or its fragments
 	parts    reassembly // of request expectID
 
-	fragments bool // both ends do RFC 7383; goes on in the IKE SA that replaces this one
+	trip      time.Duration // a round trip, as the last path probe had it; 0: not known
+	fragments bool          // both ends do RFC 7383; goes on in the IKE SA that replaces this one
 
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time

@@ -86,6 +86,7 @@ type node struct {
 	up       map[PeerID]bool
 	downs    []Down
 	refused  []Refused
+	probed   []PathProbed
 	ups      int
 	traffic  bool
 	nextESP  time.Time
@@ -210,6 +211,8 @@ func (n *node) do(a Action) {
 		}
 		n.up[a.ID] = false
 		n.downs = append(n.downs, a)
+	case PathProbed:
+		n.probed = append(n.probed, a)
 	case Refused:
 		n.refused = append(n.refused, a)
 	case Endpoint:
