@@ -60,6 +60,8 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		g.down(a)
 	case ike.Refused:
 		g.refused(a)
+	case ike.PathProbed:
+		return g.pathProbed(a)
 	case ike.Endpoint:
 		g.setEndpoint(g.tunnels[a.ID], a.Local, a.Remote)
 	}
@@ -153,6 +155,9 @@ func (g *Gateway) up(a ike.Up) {
 	g.remind(t.keepalive)
 	g.log.Info("tunnel is up", "tunnel", t.cfg.Name, "remote", a.Remote, "suite", a.Suite, "initiator", a.Initiator, "nat", a.BehindNAT)
 	g.setEndpoint(t, a.Local, a.Remote)
+	if t.path == nil {
+		g.discover(t, time.Now())
+	}
 }
 
 func (g *Gateway) down(a ike.Down) {
@@ -160,6 +165,7 @@ func (g *Gateway) down(a ike.Down) {
 	another := !t.up && t.failedHere() // of one that was up the address is right: it may be back at any moment
 	t.up = false
 	t.behindNAT = false
+	g.forgetPath(t)
 	if t.named() {
 		t.resolveAt = time.Now() // its name may mean another address by now
 		if t.peer.IsValid() && !another {

@@ -7,6 +7,7 @@ import (
 	"vpngw/crypto/ike"
 	"vpngw/tunnel/lane"
 	"vpngw/tunnel/meter"
+	"vpngw/tunnel/pmtu"
 )
 
 // tunnel is the control side of one tunnel.
@@ -22,10 +23,14 @@ type tunnel struct {
 	local, remote netip.AddrPort // remote is zero until the peer is up
 	source        netip.Addr     // source address of the socket; the zero value: there is no socket
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
-	told          int            // inner, as the lane knows it
+	route         int            // MTU of the route to the peer, in bytes; 0: not known
+	told          int            // longest inner packet, as the lane knows it
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 	link          string         // interface of the path; "": not known yet
 	uplink        *uplink        // that it leaves by; nil before setUp
+
+	path   *pmtu.Search // what the path carries; nil while the tunnel is down, or if that is not looked for
+	pathAt time.Time    // when that has something to do; zero: never
 
 	recent meter.Window[meter.Tunnel]
 

@@ -81,6 +81,7 @@ func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 				// An ICMP error or the like: anybody can send one, so it is only counted.
 				if e.tunnel != nil {
 					e.tunnel.Counters.SocketErrors.Add(1)
+					l.watchHints(e.tunnel, err)
 				}
 				continue
 			}

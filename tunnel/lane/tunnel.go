@@ -24,6 +24,8 @@ type Tunnel struct {
 	CopyDSCP bool
 	// NoMSSClamp leaves the segment size that TCP's SYNs offer as it is, both ways.
 	NoMSSClamp bool
+	// PathEvents has control told of LargeSent and of PathHint.
+	PathEvents bool
 
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
@@ -40,6 +42,8 @@ type Tunnel struct {
 	movedAt  int64    // lane time of the last Moved
 
 	mtu      int   // longest packet that crosses the path to the peer; 0: not known
+	largeAt  int64 // lane time of the last LargeSent
+	hintAt   int64 // lane time of the last PathHint
 	reportAt int64 // lane time up to which the allowance of ICMP errors is used up
 
 	silentFrom   int64 // lane time of the first send since the peer was heard; 0: none
