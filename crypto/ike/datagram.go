@@ -181,6 +181,9 @@ func (s *sa) arrivedFrom(d Datagram) {
 // under way.
 func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 	r := s.req
+	if s.pathAnsweredAgain(d, h, sealed) {
+		return
+	}
 	if r == nil || h.MessageID != r.id || h.Exchange != r.kind.exchange() {
 		s.reject(RejectMessageID, d, fmt.Sprintf("response %d to nothing", h.MessageID))
 		return

@@ -11,7 +11,10 @@ import (
 // is answered, which only the peer can do. What does not must not stay: the window of one
 // would be blocked, and RFC 7296 §2.1 wants the same message again. RFC 7383 §2.5.2 lets
 // the initiator cut it smaller then, so the second time it goes in fragments of 576 bytes;
-// their answer shows that the peer lives and that only the size was the trouble.
+// their answer shows that the peer lives and that only the size was the trouble. Or the
+// time: on a path that has become slow the answer may be that to the whole message. Then
+// there is a second one to come, since a request that is seen again is answered again, so
+// the verdict is held for as long as that takes.
 
 // NotifyPathProbe fills a probe up. It is from the range of private use, where what is not
 // known must be ignored (RFC 7296 §3.10.1).
@@ -25,10 +28,11 @@ const maxPathProbe = 16000
 // known.
 const (
 	pathWaitFirst = 300 * time.Millisecond
-	pathWaitMin   = 150 * time.Millisecond
+	pathWaitMin   = 100 * time.Millisecond
 	pathWaitMax   = time.Second
 	pathWaitTrips = 4
-	pathWaitMore  = 100 * time.Millisecond // beside them, for a peer that is busy
+	pathWaitMore  = 80 * time.Millisecond // beside them, for a peer that is busy
+	pathHoldMore  = 20 * time.Millisecond // beside the time between two answers, and a quarter of it
 )
 
 // PathOutcome is what a probe of a path found.
@@ -46,6 +50,15 @@ var pathOutcomeNames = [...]string{"passed", "lost", "unknown", "unsupported"}
 
 func (o PathOutcome) String() string { return pathOutcomeNames[o] }
 
+// pathVerdict is the outcome of a probe that was cut, until all answers were there.
+type pathVerdict struct {
+	id      uint32 // of the request
+	size    int
+	missing int // answers, if the whole packet was answered too
+	trip    time.Duration
+	late    PathOutcome // without them
+}
+
 // probePath is the event.
 func (m *Machine) probePath(ev ProbePath) {
 	p := m.peers[ev.ID]
@@ -57,7 +70,7 @@ func (m *Machine) probePath(ev ProbePath) {
 		switch {
 		case !s.fragments:
 			outcome = PathUnsupported
-		case s.req == nil && len(s.tasks) == 0 && s.pathPadding(ev.Size) >= 0 && ev.Size <= maxPathProbe:
+		case s.req == nil && len(s.tasks) == 0 && s.verdict == nil && s.pathPadding(ev.Size) >= 0 && ev.Size <= maxPathProbe:
 			s.enqueue(task{kind: taskPath, size: ev.Size})
 			return
 		}
@@ -108,22 +121,51 @@ func (s *sa) cutPath() {
 		s.m.log.Error("cannot cut a path probe", "fragments", len(msgs), "err", err)
 		return
 	}
-	r.messages, r.cut, r.urgent = msgs, s.m.now, urgentTries
+	r.messages, r.cut = msgs, s.m.now
 }
 
-// pathAnswered tells what a probe found.
+// pathAnswered takes the first answer to a probe.
 func (s *sa) pathAnswered(r *request) {
-	now := s.m.now
-	outcome := PathPassed
-	switch {
-	case r.cut.IsZero():
-		s.trip = max(now.Sub(r.first), time.Microsecond)
-	case s.trip > 0 && now.Sub(r.cut) < s.trip/2:
-		// Too soon for an answer to the fragments: it was on its way.
-	case r.cut.Sub(r.first) < r.wait:
-		outcome = PathUnknown // something else made it be sent again early
-	default:
-		outcome = PathLost
+	trip := max(s.m.now.Sub(r.first), time.Microsecond)
+	if r.cut.IsZero() {
+		s.trip = trip
+		s.pathFound(r.size, PathPassed)
+		return
 	}
-	s.m.emit(PathProbed{ID: s.peer.ID, Size: r.size, Outcome: outcome})
+	v := &pathVerdict{id: r.id, size: r.size, missing: r.sends - 1, trip: trip, late: PathLost}
+	if r.cut.Sub(r.first) < r.wait {
+		v.late = PathUnknown // something else made it be sent again early
+	}
+	s.verdict = v
+	s.m.timers.set(&s.verdictDue, s.m.now.Add(r.sent.Sub(r.first)*5/4+pathHoldMore))
+}
+
+// pathAnsweredAgain takes another answer. It returns false for what is none.
+func (s *sa) pathAnsweredAgain(d Datagram, h message.Header, sealed message.Payload) bool {
+	v := s.verdict
+	if v == nil || h.MessageID != v.id || h.Exchange != message.ExchangeInformational || sealed.PayloadType() != message.PayloadSK {
+		return false
+	}
+	if _, authentic, _ := s.decrypt(d, sealed, s.in); !authentic {
+		return true
+	}
+	if v.missing--; v.missing <= 0 {
+		s.trip, v.late = v.trip, PathPassed
+		s.decidePath()
+	}
+	return true
+}
+
+// decidePath ends the wait for further answers.
+func (s *sa) decidePath() {
+	v := s.verdict
+	s.verdict = nil
+	s.m.timers.stop(&s.verdictDue)
+	if v != nil && s.peer != nil {
+		s.pathFound(v.size, v.late)
+	}
+}
+
+func (s *sa) pathFound(size int, o PathOutcome) {
+	s.m.emit(PathProbed{ID: s.peer.ID, Size: size, Outcome: o})
 }

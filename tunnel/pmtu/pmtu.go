@@ -24,7 +24,7 @@ const (
 const (
 	// confirmEvery is the age from which the size in use is confirmed again, while large
 	// datagrams leave: a path on which only these vanish is noticed by nothing else.
-	confirmEvery = 500 * time.Millisecond
+	confirmEvery = 300 * time.Millisecond
 	hintPause    = time.Second            // between two hints that are believed so far
 	unknownPause = 500 * time.Millisecond // until a probe that found nothing out is repeated
 	lostOutcome  = 30 * time.Second       // a probe without outcome is forgotten: its IKE SA is gone

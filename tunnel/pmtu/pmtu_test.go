@@ -34,7 +34,7 @@ type path struct {
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newPath(t testing.TB, route, mtu int) *path {
-	return &path{t: t, now: epoch, s: New(epoch, route, FloorIPv4), mtu: mtu, trip: 20 * time.Millisecond, wait: 320 * time.Millisecond}
+	return &path{t: t, now: epoch, s: New(epoch, route, FloorIPv4), mtu: mtu, trip: 20 * time.Millisecond, wait: 280 * time.Millisecond}
 }
 
 // run lets time pass in steps of 10 ms.
@@ -189,14 +189,14 @@ func TestNeverAboveWhatFails(t *testing.T) {
 			t.Fatalf("%d is used", p.s.MTU())
 		}
 	}
-	// In five minutes: confirmations twice a second, and less than ten looks at what is above.
+	// In five minutes: confirmations three times a second, and less than ten looks at what is above.
 	higher := 0
 	for _, size := range p.probes {
 		if size > 1400 {
 			higher++
 		}
 	}
-	if n := len(p.probes); n > 700 || higher > 60 {
+	if n := len(p.probes); n > 1100 || higher > 60 {
 		t.Errorf("%d probes, %d of them above what passes", n, higher)
 	}
 }
