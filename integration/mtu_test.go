@@ -96,8 +96,19 @@ func (p *pulse) longestGap(t *testing.T) time.Duration {
 	return gap
 }
 
-// udpWithDF opens a UDP socket whose kernel never fragments, and believes what ICMP says of the path.
+// udpWithDF opens a UDP socket whose kernel never fragments, and believes what ICMP says of the path; udpMayFragment one whose
+// packets may be fragmented by anybody.
 func udpWithDF(t *testing.T, from *lab.Namespace, to netip.Addr) *net.UDPConn {
+	t.Helper()
+	return dialUDP(t, from, to, unix.IP_PMTUDISC_DO)
+}
+
+func udpMayFragment(t *testing.T, from *lab.Namespace, to netip.Addr) *net.UDPConn {
+	t.Helper()
+	return dialUDP(t, from, to, unix.IP_PMTUDISC_DONT)
+}
+
+func dialUDP(t *testing.T, from *lab.Namespace, to netip.Addr, discover int) *net.UDPConn {
 	t.Helper()
 	var conn *net.UDPConn
 	must(t, from.Do(func() (err error) {
@@ -111,11 +122,7 @@ func udpWithDF(t *testing.T, from *lab.Namespace, to netip.Addr) *net.UDPConn {
 		}
 		var set error
 		err = raw.Control(func(fd uintptr) {
-			if to.Is4() {
-				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
-			} else {
-				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DO)
-			}
+			set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover)
 		})
 		return errors.Join(err, set)
 	}))
@@ -229,5 +236,72 @@ func TestWireMTUChanges(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMSSAndFragments: connections that are opened while the wire is narrow use segments that fit it from the start, and what
+// may be fragmented is, and is made whole again by the far host's kernel.
+func TestMSSAndFragments(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, pairOptions{Options: lab.Options{Router: true, OnePacketPerFrame: true}, before: func(p *pair) { p.setWire(narrowWire) }})
+	waitMTU(t, p.a, narrowWire, 10*time.Second)
+	waitMTU(t, p.b, narrowWire, 10*time.Second)
+	for _, to := range []netip.Addr{p.B.Host4, p.B.Host6} {
+		pulse := startPulse(t, p.A.Host, p.B.Host, to)
+		time.Sleep(time.Second)
+		if gap := pulse.longestGap(t); gap > 500*time.Millisecond {
+			t.Errorf("TCP to %v stood still for %v", to, gap)
+		}
+	}
+	for _, g := range []*daemon.Gateway{p.a, p.b} {
+		if m := status(t, g).Tunnels[0]; m.MTU.MSSClamped == 0 || m.Drops["path_mtu"] > 0 {
+			t.Errorf("%s: %+v, drops %s", g.Namespace.Role, m.MTU, daemon.FormatDrops(m.Drops))
+		}
+	}
+
+	var in *net.UDPConn
+	must(t, p.B.Host.Do(func() (err error) {
+		in, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.B.Host4.AsSlice(), Port: 9})
+		return err
+	}))
+	defer in.Close()
+	out := udpMayFragment(t, p.A.Host, p.B.Host4)
+	for _, size := range []int{1300, 1410, 8000} { // the host itself fragments the last, for its own wire
+		_, err := out.Write(make([]byte, size))
+		must(t, err)
+		must(t, in.SetReadDeadline(time.Now().Add(3*time.Second)))
+		b := make([]byte, 64<<10)
+		n, err := in.Read(b)
+		if err != nil || n != size {
+			t.Errorf("a datagram of %d bytes: %d arrived, %v", size, n, err)
+		}
+	}
+	if m := status(t, p.a).Tunnels[0]; m.MTU.Fragmented == 0 || m.Drops["path_mtu"] > 0 {
+		t.Errorf("%+v, drops %s", m.MTU, daemon.FormatDrops(m.Drops))
+	}
+}
+
+// TestStrongSwanPathMTU: strongSwan answers probes, and what the wire carries is found with it as well.
+func TestStrongSwanPathMTU(t *testing.T) {
+	t.Parallel()
+	p := newSwanPair(t, swanOptions{router: true})
+	waitMTU(t, p.a, wideWire, 5*time.Second)
+	out := startPulse(t, p.A.Host, p.B.Host, p.B.Host4)
+	time.Sleep(time.Second)
+	sas := p.settled()
+	must(t, p.Router.SetMTU(lab.RouterDeviceB, narrowWire))
+	out.longestGap(t)
+	found := waitMTU(t, p.a, narrowWire, 15*time.Second)
+	time.Sleep(2 * time.Second)
+	gap := out.longestGap(t)
+	t.Logf("narrower: TCP stood still for %v, MTU found after %v", gap, found)
+	if gap > resumeLimit {
+		t.Errorf("TCP stood still for %v", gap)
+	}
+	must(t, p.Router.SetMTU(lab.RouterDeviceB, wideWire))
+	t.Logf("wider: MTU found after %v", waitMTU(t, p.a, wideWire, 90*time.Second))
+	p.carries()
+	if now := p.settled(); *now.IKE != *sas.IKE {
+		t.Errorf("the IKE SA is another one: %+v, was %+v", now.IKE, sas.IKE)
 	}
 }
