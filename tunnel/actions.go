@@ -11,6 +11,7 @@ import (
 
 	"vpngw/crypto/esp"
 	"vpngw/crypto/ike"
+	"vpngw/offload/udp"
 	"vpngw/tunnel/lane"
 )
 
@@ -32,7 +33,9 @@ func (g *Gateway) step(e ike.Event) {
 func (g *Gateway) do(a ike.Action) ike.Event {
 	switch a := a.(type) {
 	case ike.Send:
-		g.send(a)
+		g.send(a, (*udp.Socket).SendTo)
+	case ike.SendFragmentable:
+		g.send(ike.Send(a), (*udp.Socket).SendFragmentable)
 	case ike.InstallChild:
 		if err := g.install(a); err != nil {
 			g.log.Error("child SA is not installed", "tunnel", g.name(a.ID), "error", err)
@@ -72,7 +75,7 @@ func (g *Gateway) name(id ike.PeerID) string { return g.cfg.Tunnels[id].Name }
 
 // send sends an IKE message from the listener: the answer comes to the tunnel's
 // socket if there is one, since both have the same port.
-func (g *Gateway) send(a ike.Send) {
+func (g *Gateway) send(a ike.Send, sendTo func(*udp.Socket, []byte, netip.Addr, netip.AddrPort) error) {
 	s, plain := g.socketFor(a.Local, a.Remote)
 	if s == nil {
 		g.log.Warn("IKE message is not sent: no socket of that address family", "remote", a.Remote)
@@ -87,10 +90,10 @@ func (g *Gateway) send(a ike.Send) {
 	if local.IsUnspecified() {
 		local = netip.Addr{}
 	}
-	err := s.SendTo(b, local, a.Remote)
+	err := sendTo(s, b, local, a.Remote)
 	if err != nil && local.IsValid() {
 		// The address may be gone from this machine: then any other is better than none.
-		err = s.SendTo(b, netip.Addr{}, a.Remote)
+		err = sendTo(s, b, netip.Addr{}, a.Remote)
 	}
 	if err != nil {
 		g.log.Debug("IKE message is not sent", "remote", a.Remote, "error", err)

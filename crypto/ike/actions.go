@@ -15,6 +15,10 @@ type Send struct {
 	Bytes  []byte // without the non-ESP marker; read-only, and never changed afterwards
 }
 
+// SendFragmentable is a Send whose packet may be fragmented by this machine and by routers:
+// with DF clear.
+type SendFragmentable Send
+
 // InstallChild is a new pair of ESP SAs. Its inbound half is to be installed now;
 // sending on it waits for UseOutbound.
 type InstallChild struct {
@@ -114,3 +118,5 @@ func (Down) action()         {}
 func (Endpoint) action()     {}
 func (Refused) action()      {}
 func (PathProbed) action()   {}
+
+func (SendFragmentable) action() {}

@@ -7,14 +7,20 @@ import (
 )
 
 // A path is probed (RFC 8899) with an INFORMATIONAL request that is padded to the size in
-// question and sent whole, with DF, from the addresses and ports of ESP. What gets through
-// is answered, which only the peer can do. What does not must not stay: the window of one
-// would be blocked, and RFC 7296 §2.1 wants the same message again. RFC 7383 §2.5.2 lets
-// the initiator cut it smaller then, so the second time it goes in fragments of 576 bytes;
-// their answer shows that the peer lives and that only the size was the trouble. Or the
-// time: on a path that has become slow the answer may be that to the whole message. Then
-// there is a second one to come, since a request that is seen again is answered again, so
-// the verdict is held for as long as that takes.
+// question and sent in one packet, with DF, from the addresses and ports of ESP. What gets
+// through is answered, which only the peer can do. What does not must not stay: the window
+// of one would be blocked, and RFC 7296 §2.1 wants the same message again. So it is sent
+// again in pieces: the same bytes in a packet that IP may fragment, or cut into fragments
+// of IKE of 576 bytes (RFC 7383 §2.5.2), by turns. The one is stopped by some firewalls, the
+// other understood by some peers only (strongSwan 5 takes no INFORMATIONAL in fragments).
+//
+// An answer shows that the peer lives and that only the size was the trouble. Or the time:
+// on a path that has become slow the answer may be that to the whole packet. Then there is
+// a second one to come, since a request that is seen again is answered again, and the
+// verdict is held for as long as that takes.
+//
+// Where neither kind of pieces gets through, the request would end the IKE SA. A new one is
+// then built beside it, and the peer not probed any more.
 
 // NotifyPathProbe fills a probe up. It is from the range of private use, where what is not
 // known must be ignored (RFC 7296 §3.10.1).
@@ -32,6 +38,8 @@ const (
 	pathWaitMax   = time.Second
 	pathWaitTrips = 4
 	pathWaitMore  = 80 * time.Millisecond // beside them, for a peer that is busy
+	pathRetryMin  = 400 * time.Millisecond
+	pathPatience  = 3 * time.Second       // for an answer to pieces
 	pathHoldMore  = 20 * time.Millisecond // beside the time between two answers, and a quarter of it
 )
 
@@ -41,9 +49,9 @@ type PathOutcome uint8
 // Outcomes of [ProbePath].
 const (
 	PathPassed      PathOutcome = iota // the peer got a packet of this size
-	PathLost                           // the peer got the same in small fragments only: the packet was too big, or lost
+	PathLost                           // the peer got the same in pieces only: the packet was too big, or lost
 	PathUnknown                        // nothing was found out: there is no IKE SA, or it has other things to do
-	PathUnsupported                    // the peer takes no fragments: it cannot be probed
+	PathUnsupported                    // the peer cannot be probed: pieces of a packet do not get to it
 )
 
 var pathOutcomeNames = [...]string{"passed", "lost", "unknown", "unsupported"}
@@ -68,7 +76,7 @@ func (m *Machine) probePath(ev ProbePath) {
 	outcome := PathUnknown
 	if s := p.current(); s != nil && s.state == saEstablished && s.proven {
 		switch {
-		case !s.fragments:
+		case p.noPath:
 			outcome = PathUnsupported
 		case s.req == nil && len(s.tasks) == 0 && s.verdict == nil && s.pathPadding(ev.Size) >= 0 && ev.Size <= maxPathProbe:
 			s.enqueue(task{kind: taskPath, size: ev.Size})
@@ -109,29 +117,71 @@ func (s *sa) pathWait() time.Duration {
 	return min(max(pathWaitTrips*s.trip+pathWaitMore, pathWaitMin), pathWaitMax)
 }
 
-// cutPath makes a probe that is sent again go in fragments.
-func (s *sa) cutPath() {
+// pathRetry is how long to wait until a probe is sent again.
+func (s *sa) pathRetry() time.Duration {
 	r := s.req
-	if !r.cut.IsZero() {
+	if r.sends == 1 {
+		r.wait = s.pathWait()
+		return r.wait
+	}
+	return max(2*r.wait, pathRetryMin)
+}
+
+// sendPathAgain sends a probe in pieces of one kind, and the next time of the other.
+func (s *sa) sendPathAgain() {
+	r := s.req
+	if r.cut.IsZero() {
+		r.cut = s.m.now
+		s.m.timers.set(&s.verdictDue, s.m.now.Add(pathPatience))
+	}
+	byIKE := s.peer.ikeFragment == (r.sends%2 == 0)
+	if r.pieces = byIKE && s.fragments; r.pieces {
+		h := s.header(message.ExchangeInformational, false, r.id)
+		msgs, err := message.BuildFragments(h, s.pathPayloads(r.size), packetLimit(minMaxPacket, s.remote.Addr()), overhead, s.out.seal)
+		if err == nil && len(msgs) <= maxFragments {
+			s.send(msgs)
+			return
+		}
+		r.pieces = false
+	}
+	s.counters().MessagesOut++
+	s.m.emit(SendFragmentable{s.local, s.remote, r.messages[0]})
+}
+
+// pathStuck is called when no answer to pieces has come. A peer whose ESP comes in lives;
+// one that is silent is gone, unless that happens again with no probe answered between.
+func (s *sa) pathStuck() {
+	r := s.req
+	if r == nil || r.kind != taskPath || s.state != saEstablished {
 		return
 	}
-	h := s.header(message.ExchangeInformational, false, r.id)
-	msgs, err := message.BuildFragments(h, s.pathPayloads(r.size), packetLimit(minMaxPacket, s.remote.Addr()), overhead, s.out.seal)
-	if err != nil || len(msgs) > maxFragments {
-		s.m.log.Error("cannot cut a path probe", "fragments", len(msgs), "err", err)
+	p := s.peer
+	if !s.lastHeard.After(r.cut) {
+		if !r.silent {
+			r.silent = true
+			p.pathStuck++
+			p.noPath = p.pathStuck > 1
+		}
+		s.m.timers.set(&s.verdictDue, s.m.now.Add(pathPatience)) // its silence may end, or decides
 		return
 	}
-	r.messages, r.cut = msgs, s.m.now
+	p.noPath = true
+	p.log.Warn("probes of the path get to the peer neither whole nor in pieces: it is not probed any more", "size", r.size)
+	s.m.emit(PathProbed{ID: p.ID, Size: r.size, Outcome: PathUnsupported})
+	p.start(s.remote, s.local)
 }
 
 // pathAnswered takes the first answer to a probe.
 func (s *sa) pathAnswered(r *request) {
+	s.m.timers.stop(&s.verdictDue)
+	s.peer.pathStuck = 0
 	trip := max(s.m.now.Sub(r.first), time.Microsecond)
 	if r.cut.IsZero() {
 		s.trip = trip
 		s.pathFound(r.size, PathPassed)
 		return
 	}
+	s.peer.ikeFragment = r.pieces
 	v := &pathVerdict{id: r.id, size: r.size, missing: r.sends - 1, trip: trip, late: PathLost}
 	if r.cut.Sub(r.first) < r.wait {
 		v.late = PathUnknown // something else made it be sent again early
@@ -156,14 +206,16 @@ func (s *sa) pathAnsweredAgain(d Datagram, h message.Header, sealed message.Payl
 	return true
 }
 
-// decidePath ends the wait for further answers.
+// decidePath ends the wait for the first answer to pieces, or for further ones.
 func (s *sa) decidePath() {
 	v := s.verdict
+	if v == nil {
+		s.pathStuck()
+		return
+	}
 	s.verdict = nil
 	s.m.timers.stop(&s.verdictDue)
-	if v != nil && s.peer != nil {
-		s.pathFound(v.size, v.late)
-	}
+	s.pathFound(v.size, v.late)
 }
 
 func (s *sa) pathFound(size int, o PathOutcome) {

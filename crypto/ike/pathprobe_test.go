@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -12,10 +13,12 @@ import (
 
 // narrowWire loses packets of more than mtu bytes; 0: none.
 type narrowWire struct {
-	mtu     int
-	around  int // bytes of a packet around an IKE message
-	longest int // packet seen, lost or not
-	sent    int // IKE messages of the first node
+	mtu      int
+	around   int  // bytes of a packet around an IKE message
+	longest  int  // packet in one piece seen, lost or not
+	sent     int  // IKE messages of the first node
+	noPieces bool // a firewall stops fragments of IP
+	noIKE    bool // the peer does not take fragments of IKE
 }
 
 func (n *narrowWire) filter(from netip.AddrPort) func(p *packet) bool {
@@ -27,6 +30,12 @@ func (n *narrowWire) filter(from netip.AddrPort) func(p *packet) bool {
 			n.sent++
 		}
 		size := len(p.ike) + n.around
+		if p.pieces {
+			return n.mtu == 0 || size <= n.mtu || !n.noPieces
+		}
+		if isFragment(p) && n.noIKE {
+			return false
+		}
 		n.longest = max(n.longest, size)
 		return n.mtu == 0 || size <= n.mtu
 	}
@@ -142,19 +151,89 @@ func TestPathProbeBesideOthers(t *testing.T) {
 	}
 }
 
-// TestPathProbeWithoutFragments: a peer that does not reassemble is not probed, since a
-// message that does not get through could not be taken back.
-func TestPathProbeWithoutFragments(t *testing.T) {
+// TestPathProbeInPieces: what does not get through whole does so in fragments of IP or of
+// IKE, whichever the path and the peer take; the kind that did is tried first the next time.
+func TestPathProbeInPieces(t *testing.T) {
+	for _, c := range []struct {
+		noPieces, noIKE, never bool
+		again                  time.Duration // limit of the second probe
+	}{
+		{false, false, false, 600 * time.Millisecond},
+		{false, true, false, 600 * time.Millisecond},
+		{true, false, false, 900 * time.Millisecond},
+		{false, false, true, 600 * time.Millisecond}, // nor was it negotiated
+	} {
+		w := newWorld(t, 1)
+		a, _ := pair(w, nil)
+		a.connect()
+		w.run(5 * time.Second)
+		a.m.peers[1].current().fragments = !c.never
+		wire := &narrowWire{mtu: 1400, around: aroundIPv4, noPieces: c.noPieces, noIKE: c.noIKE}
+		w.filter = wire.filter(a.addr)
+		if got, _ := a.probe(1300, 2*time.Second); got != PathPassed {
+			t.Errorf("%+v: what fits: %v", c, got)
+		}
+		if got, _ := a.probe(1500, 2*time.Second); got != PathLost {
+			t.Errorf("%+v: the first: %v", c, got)
+		}
+		if got, took := a.probe(1500, 2*time.Second); got != PathLost || took > c.again {
+			t.Errorf("%+v: the second: %v after %v", c, got, took)
+		}
+		w.filter = nil
+		w.run(30 * time.Second)
+		w.quiet()
+		if len(a.downs) != 0 {
+			t.Errorf("%+v: down: %v", c, a.downs)
+		}
+	}
+}
+
+// TestPathProbeStuck: where no pieces get through either, the tunnel goes on with another
+// IKE SA, and the peer is not probed any more.
+func TestPathProbeStuck(t *testing.T) {
 	w := newWorld(t, 1)
-	a, _ := pair(w, nil)
+	a, b := pair(w, nil)
+	a.traffic, b.traffic = true, true
 	a.connect()
 	w.run(5 * time.Second)
-	a.m.peers[1].current().fragments = false
-	wire := &narrowWire{around: aroundIPv4}
+	first := a.ikeSPI()
+	wire := &narrowWire{mtu: 1400, around: aroundIPv4, noPieces: true, noIKE: true}
 	w.filter = wire.filter(a.addr)
-	if got, _ := a.probe(1500, time.Second); got != PathUnsupported || wire.sent != 0 {
-		t.Errorf("%v, %d messages", got, wire.sent)
+	if got, took := a.probe(1500, 20*time.Second); got != PathUnsupported || took > 5*time.Second {
+		t.Errorf("%v after %v", got, took)
 	}
+	w.until(5*time.Second, "another IKE SA", func() bool { return a.ikeSPI() != first })
+	if got, _ := a.probe(1500, time.Second); got != PathUnsupported {
+		t.Errorf("asked again: %v", got)
+	}
+	w.run(2 * time.Minute)
+	w.quiet()
+	if len(a.downs)+len(b.downs) != 0 {
+		t.Errorf("down: %v %v", a.downs, b.downs)
+	}
+}
+
+// TestPathProbeStuckInSilence: the same without traffic, which is told from a peer that is
+// gone by happening again.
+func TestPathProbeStuckInSilence(t *testing.T) {
+	w := newWorld(t, 1)
+	a, _ := pair(w, func(a, b *Peer) { b.DPD = DPD{Interval: time.Hour, Timeout: time.Hour} })
+	a.connect()
+	w.run(5 * time.Second)
+	wire := &narrowWire{mtu: 1400, around: aroundIPv4, noPieces: true, noIKE: true}
+	w.filter = wire.filter(a.addr)
+	for i := range 5 {
+		a.probed = nil
+		a.step(ProbePath{ID: 1, Size: 1500})
+		w.run(2 * time.Minute)
+		if got := len(a.probed) > 0 && a.probed[0].Outcome == PathUnsupported; got != (i >= 2) {
+			w.failf("probe %d: %v", i, a.probed)
+		}
+	}
+	if len(a.downs) > 2 {
+		t.Errorf("down %d times", len(a.downs))
+	}
+	w.quiet()
 }
 
 // TestPathProbeHurried: a hint that the peer lost its state has the request under way sent
@@ -232,30 +311,38 @@ func TestPathProbeUnderLoss(t *testing.T) {
 }
 
 // TestPathProbeOnTheWire: an INFORMATIONAL request with one Notify of private use, in one
-// Encrypted payload, and after its loss the same content in fragments (RFC 7383 §2.5.2).
+// Encrypted payload; after its loss the same bytes (RFC 7296 §2.1), which IP may fragment,
+// and then the same content in fragments (RFC 7383 §2.5.2).
 func TestPathProbeOnTheWire(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := pair(w, nil)
 	a.connect()
 	w.run(5 * time.Second)
 	var kinds []string
+	var first []byte
 	ids := map[uint32]bool{}
 	w.filter = func(p *packet) bool {
 		if p.from != a.addr || p.ike == nil {
 			return true
 		}
 		ids[binary.BigEndian.Uint32(p.ike[20:])] = true
-		kinds = append(kinds, fmt.Sprint(message.PayloadType(p.ike[16])))
+		kinds = append(kinds, fmt.Sprint(message.PayloadType(p.ike[16]), p.pieces))
 		if message.ExchangeType(p.ike[18]) != message.ExchangeInformational {
 			t.Errorf("a message of type %v", message.ExchangeType(p.ike[18]))
+		}
+		if first == nil {
+			first = p.ike
+		}
+		if p.pieces && !bytes.Equal(p.ike, first) {
+			t.Error("not the same message again")
 		}
 		return len(p.ike) <= 544
 	}
 	before := b.m.Status(7).Counters.MessagesIn
-	if got, _ := a.probe(1500, time.Second); got != PathLost {
+	if got, _ := a.probe(1500, 3*time.Second); got != PathLost {
 		t.Fatal(got)
 	}
-	if want := "[SK SKF SKF SKF]"; fmt.Sprint(kinds) != want || len(ids) != 1 {
+	if want := "[SK false SK true SKF false SKF false SKF false]"; fmt.Sprint(kinds) != want || len(ids) != 1 {
 		t.Errorf("sent %v under %d message ids, want %s under one", kinds, len(ids), want)
 	}
 	if got := b.m.Status(7).Counters.MessagesIn - before; got != 3 {

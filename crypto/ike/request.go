@@ -62,8 +62,10 @@ type request struct {
 	offer       *offer   // of a child or of an IKE SA, or nil
 	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
 
-	wait time.Duration // of a path probe: for the answer to the whole packet
-	cut  time.Time     // of a path probe: since when it goes in fragments; zero: it does not
+	wait   time.Duration // of a path probe: for the answer to the whole packet
+	silent bool          // of a path probe: the peer gave no sign of life since then
+	pieces bool          // of a path probe: the last ones were fragments of IKE
+	cut    time.Time     // of a path probe: since when it goes in pieces; zero: it does not
 }
 
 // enqueue adds an exchange to what waits for the window. Each waits at most once, so
@@ -131,20 +133,20 @@ func (s *sa) launch(t task, msgs [][]byte, o *offer) {
 
 func (s *sa) transmit() {
 	r := s.req
-	if r.kind == taskPath && r.sends > 0 {
-		s.cutPath()
-	}
 	r.sends++
 	r.sent = s.m.now
-	s.send(r.messages)
+	if r.kind == taskPath && r.sends > 1 {
+		s.sendPathAgain()
+	} else {
+		s.send(r.messages)
+	}
 	wait := min(retryFirst<<min(r.sends-1, 8), retryMax)
 	if r.urgent > 0 {
 		r.urgent--
 		wait = urgentRetry
 	}
-	if r.kind == taskPath && r.sends == 1 {
-		r.wait = s.pathWait()
-		wait = r.wait
+	if r.kind == taskPath {
+		wait = s.pathRetry()
 	}
 	at := s.m.now.Add(wait)
 	if end := s.patience(); end.Before(at) {

@@ -44,6 +44,7 @@ type packet struct {
 	order    int
 	from, to netip.AddrPort
 	ike      []byte
+	pieces   bool // IP may fragment it
 	esp      *espPacket
 }
 
@@ -174,6 +175,13 @@ func (n *node) do(a Action) {
 			w.logf("%s → %v %s", n.name, a.Remote, headline(a.Bytes))
 		}
 		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes})
+		return
+	case SendFragmentable:
+		n.sentIKE++
+		if !w.mute {
+			w.logf("%s → %v %s, fragmentable", n.name, a.Remote, headline(a.Bytes))
+		}
+		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes, pieces: true})
 		return
 	case InstallChild:
 		c := a.Child
