@@ -174,7 +174,7 @@ func (p *pair) end() {
 func showLog(t *testing.T, g *daemon.Gateway) {
 	t.Helper()
 	if g != nil && g.Process != nil {
-		t.Logf("log of %s:\n%s", g.Namespace.Role, g.Process.Tail(90))
+		t.Logf("log of %s:\n%s", g.Namespace.Role, g.Process.Tail(25))
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 // through is answered, which only the peer can do. What does not must not stay: the window
 // of one would be blocked, and RFC 7296 §2.1 wants the same message again. So it is sent
 // again in pieces: the same bytes in a packet that IP may fragment, or cut into fragments
-// of IKE of 576 bytes (RFC 7383 §2.5.2), by turns. The one is stopped by some firewalls, the
-// other understood by some peers only (strongSwan 5 takes no INFORMATIONAL in fragments).
+// of IKE of 576 bytes (RFC 7383 §2.5.2), both at once. The one is stopped by some firewalls
+// and by links that are narrower than they say, the other is understood by some peers only
+// (strongSwan 5 takes no INFORMATIONAL in fragments).
 //
 // An answer shows that the peer lives and that only the size was the trouble. Or the time:
 // on a path that has become slow the answer may be that to the whole packet. Then there is
@@ -62,9 +63,10 @@ func (o PathOutcome) String() string { return pathOutcomeNames[o] }
 type pathVerdict struct {
 	id      uint32 // of the request
 	size    int
-	missing int // answers, if the whole packet was answered too
+	missing int           // answers, if the whole packet was answered too
+	last    time.Time     // when one came
+	apart   time.Duration // answers to different sends come at least so far apart
 	trip    time.Duration
-	late    PathOutcome // without them
 }
 
 // probePath is the event.
@@ -127,25 +129,28 @@ func (s *sa) pathRetry() time.Duration {
 	return max(2*r.wait, pathRetryMin)
 }
 
-// sendPathAgain sends a probe in pieces of one kind, and the next time of the other.
+// sendPathAgain sends a probe in pieces of both kinds.
 func (s *sa) sendPathAgain() {
 	r := s.req
 	if r.cut.IsZero() {
 		r.cut = s.m.now
 		s.m.timers.set(&s.verdictDue, s.m.now.Add(pathPatience))
 	}
-	byIKE := s.peer.ikeFragment == (r.sends%2 == 0)
-	if r.pieces = byIKE && s.fragments; r.pieces {
-		h := s.header(message.ExchangeInformational, false, r.id)
-		msgs, err := message.BuildFragments(h, s.pathPayloads(r.size), packetLimit(minMaxPacket, s.remote.Addr()), overhead, s.out.seal)
-		if err == nil && len(msgs) <= maxFragments {
-			s.send(msgs)
-			return
-		}
-		r.pieces = false
-	}
 	s.counters().MessagesOut++
 	s.m.emit(SendFragmentable{s.local, s.remote, r.messages[0]})
+	if !s.fragments {
+		return
+	}
+	if r.pieces == nil {
+		h := s.header(message.ExchangeInformational, false, r.id)
+		msgs, err := message.BuildFragments(h, s.pathPayloads(r.size), packetLimit(minMaxPacket, s.remote.Addr()), overhead, s.out.seal)
+		if err != nil || len(msgs) > maxFragments {
+			s.m.log.Error("cannot cut a path probe", "fragments", len(msgs), "err", err)
+			return
+		}
+		r.pieces = msgs
+	}
+	s.send(r.pieces)
 }
 
 // pathStuck is called when no answer to pieces has come. A peer whose ESP comes in lives;
@@ -181,12 +186,14 @@ func (s *sa) pathAnswered(r *request) {
 		s.pathFound(r.size, PathPassed)
 		return
 	}
-	s.peer.ikeFragment = r.pieces
-	v := &pathVerdict{id: r.id, size: r.size, missing: r.sends - 1, trip: trip, late: PathLost}
 	if r.cut.Sub(r.first) < r.wait {
-		v.late = PathUnknown // something else made it be sent again early
+		s.pathFound(r.size, PathUnknown) // something else made it be sent again early
+		return
 	}
-	s.verdict = v
+	s.verdict = &pathVerdict{
+		id: r.id, size: r.size, missing: r.sends - 1, trip: trip,
+		last: s.m.now, apart: r.cut.Sub(r.first) / 2,
+	}
 	s.m.timers.set(&s.verdictDue, s.m.now.Add(r.sent.Sub(r.first)*5/4+pathHoldMore))
 }
 
@@ -199,9 +206,15 @@ func (s *sa) pathAnsweredAgain(d Datagram, h message.Header, sealed message.Payl
 	if _, authentic, _ := s.decrypt(d, sealed, s.in); !authentic {
 		return true
 	}
+	if s.m.now.Sub(v.last) < v.apart {
+		return true // to pieces of the other kind, sent at the same time
+	}
+	v.last = s.m.now
 	if v.missing--; v.missing <= 0 {
-		s.trip, v.late = v.trip, PathPassed
-		s.decidePath()
+		s.trip = v.trip
+		s.verdict = nil
+		s.m.timers.stop(&s.verdictDue)
+		s.pathFound(v.size, PathPassed)
 	}
 	return true
 }
@@ -214,8 +227,7 @@ func (s *sa) decidePath() {
 		return
 	}
 	s.verdict = nil
-	s.m.timers.stop(&s.verdictDue)
-	s.pathFound(v.size, v.late)
+	s.pathFound(v.size, PathLost)
 }
 
 func (s *sa) pathFound(size int, o PathOutcome) {

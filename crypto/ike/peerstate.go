@@ -42,9 +42,8 @@ type peer struct {
 	vain      int       // probes because of Silent since ESP was heard
 	counters  Counters
 
-	pathStuck   int  // path probes in a row that a silent peer did not answer
-	noPath      bool // it is not to be probed any more
-	ikeFragment bool // its answers to probes came after fragments of IKE
+	pathStuck int  // path probes in a row that a silent peer did not answer
+	noPath    bool // it is not to be probed any more
 }
 
 func (m *Machine) addPeer(cfg Peer) {

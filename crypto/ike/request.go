@@ -64,7 +64,7 @@ type request struct {
 
 	wait   time.Duration // of a path probe: for the answer to the whole packet
 	silent bool          // of a path probe: the peer gave no sign of life since then
-	pieces bool          // of a path probe: the last ones were fragments of IKE
+	pieces [][]byte      // of a path probe: fragments of it; nil: not made yet
 	cut    time.Time     // of a path probe: since when it goes in pieces; zero: it does not
 }
 

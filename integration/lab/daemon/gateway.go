@@ -80,7 +80,7 @@ func (g *Gateway) Check(ctx context.Context) error {
 
 // Start starts `vpngw run` on the tunnel file.
 func (g *Gateway) Start() error {
-	p, err := g.Namespace.Start(lab.Spec{Args: []string{g.Binary, "run", "--log-level", "debug", g.File()}})
+	p, err := g.Namespace.Start(lab.Spec{Args: []string{g.Binary, "run", g.File()}})
 	if err != nil {
 		return err
 	}
