@@ -10,6 +10,7 @@ import (
 	"github.com/gopacket/gopacket/ip4defrag"
 	"github.com/gopacket/gopacket/layers"
 
+	"vpngw/crypto/esp"
 	"vpngw/offload"
 	"vpngw/tunnel/drop"
 )
@@ -327,4 +328,34 @@ func TestNoAllocationTooLong(t *testing.T) {
 	if s.Counters.TooBigReports.Load() == 0 || s.Counters.Fragmented.Load() == 0 || s.Counters.MSSClamped.Load() == 0 {
 		t.Error("the test does not do what it should")
 	}
+}
+
+// FuzzNarrowTUN lets a lane read anything for a path of 600 bytes. What it sends fits and
+// parses, and what it says to senders is a whole packet.
+func FuzzNarrowTUN(f *testing.F) {
+	f.Add(tcp4(1, 5).super(bytesOf(3000, 1), 1000))
+	f.Add(fromTUN(udpMayFragment(tcp4(1, 5), bytesOf(3000, 1))))
+	f.Add(fromTUN(synOf(tcp4(1, 5), 1460, false)))
+	f.Add((&flow{src: host6(1, false), dst: host6(1, true), udp: true}).super(bytesOf(3000, 1), 1000))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > bigSlot-esp.MaxTrailer {
+			return
+		}
+		g := newGate(t)
+		s := g.site(1, false)
+		g.lane.SetMTU(s.Tunnel, 600)
+		g.tun.push(b)
+		g.settle()
+		var h offload.Headers
+		for _, p := range s.opened(t) {
+			if err := offload.ParseHeaders(p, &h); err != nil || len(p) > 600 {
+				t.Fatalf("a packet of %d bytes left: %v", len(p), err)
+			}
+		}
+		for _, p := range g.tun.written() {
+			if err := offload.ParseHeaders(p[offload.VirtioHeaderLen:], &h); err != nil {
+				t.Fatalf("a message that does not parse: %v", err)
+			}
+		}
+	})
 }
