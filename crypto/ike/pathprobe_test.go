@@ -348,3 +348,31 @@ func TestPathProbeOnTheWire(t *testing.T) {
 		t.Errorf("something was rejected: %v", b.m.Status(7).Counters.Rejected)
 	}
 }
+
+// TestPathProbeForgedAnswer: a second answer that does not authenticate says nothing.
+func TestPathProbeForgedAnswer(t *testing.T) {
+	w := newWorld(t, 1)
+	w.delayMin, w.delayMax = 5*time.Millisecond, 5*time.Millisecond
+	a, b := pair(w, nil)
+	a.connect()
+	w.run(5 * time.Second)
+	wire := &narrowWire{mtu: 1400, around: aroundIPv4}
+	narrow := wire.filter(a.addr)
+	var answer []byte
+	w.filter = func(p *packet) bool {
+		if p.from == b.addr && p.ike != nil {
+			answer = bytes.Clone(p.ike)
+		}
+		return narrow(p)
+	}
+	a.probed = nil
+	a.step(ProbePath{ID: 1, Size: 1500})
+	w.until(time.Second, "an answer", func() bool { return answer != nil })
+	w.run(200 * time.Millisecond) // at the time of an answer to another send
+	answer[len(answer)-1] ^= 1
+	a.step(Datagram{Local: a.addr, Remote: b.addr, Bytes: answer})
+	w.until(time.Second, "an outcome", func() bool { return len(a.probed) > 0 })
+	if a.probed[0].Outcome != PathLost {
+		t.Errorf("outcome %v", a.probed[0].Outcome)
+	}
+}

@@ -148,6 +148,30 @@ func leaveChecksum(b []byte) {
 	binary.BigEndian.PutUint16(p[l4+16:], offload.PseudoSum(addresses, 6, len(p)-l4))
 }
 
+// TestMSSClampOfASuperpacket: a SYN with more data than one segment holds (RFC 7413) is
+// clamped in each of its segments.
+func TestMSSClampOfASuperpacket(t *testing.T) {
+	g := newGate(t)
+	s := g.site(1, false)
+	g.lane.SetMTU(s.Tunnel, 1338)
+	f := tcp4(1, 5)
+	b := fromTUN(serialize(f, layers.IPProtocolTCP, &layers.TCP{SrcPort: 5, DstPort: 80, Seq: 9, SYN: true, Window: 501,
+		Options: []layers.TCPOption{{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{5, 180}}}}, bytesOf(2500, 1)))
+	leaveChecksum(b)
+	(&offload.VirtioHeader{Flags: offload.FlagNeedsCsum, GSOType: offload.GSOTCPv4, GSOSize: 1000, CsumStart: 20, CsumOffset: 16}).Encode(b)
+	g.tun.push(b)
+	g.settle()
+	packets := s.opened(t)
+	if len(packets) != 3 {
+		t.Fatalf("%d packets left", len(packets))
+	}
+	for i, p := range packets {
+		if got := readSYN(t, p); got != 1298 {
+			t.Errorf("packet %d: MSS %d", i, got)
+		}
+	}
+}
+
 // TestTooLongIsReported: what must not be fragmented is dropped, and its sender told.
 func TestTooLongIsReported(t *testing.T) {
 	gateway4, gateway6 := netip.MustParseAddr("10.1.0.254"), netip.MustParseAddr("fd00:1::fe")
