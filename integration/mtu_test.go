@@ -122,7 +122,11 @@ func dialUDP(t *testing.T, from *lab.Namespace, to netip.Addr, discover int) *ne
 		}
 		var set error
 		err = raw.Control(func(fd uintptr) {
-			set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover)
+			if to.Is4() {
+				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover)
+			} else { // whose constants are the same
+				set = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, discover)
+			}
 		})
 		return errors.Join(err, set)
 	}))
@@ -278,6 +282,33 @@ func TestMSSAndFragments(t *testing.T) {
 	}
 	if m := status(t, p.a).Tunnels[0]; m.MTU.Fragmented == 0 || m.Drops["path_mtu"] > 0 {
 		t.Errorf("%+v, drops %s", m.MTU, daemon.FormatDrops(m.Drops))
+	}
+}
+
+// TestMessagesToSenders: hosts behind the gateway hear of the path's MTU over IPv4 and IPv6, whatever the gateway's kernel filters
+// by the way back to a source.
+func TestMessagesToSenders(t *testing.T) {
+	t.Parallel()
+	for _, filter := range []string{"0", "1", "2"} {
+		t.Run("rp_filter "+filter, func(t *testing.T) {
+			t.Parallel()
+			const wire, inner = 1400, 1338
+			p := newPair(t, pairOptions{Options: lab.Options{Router: true}, before: func(p *pair) {
+				must(t, p.A.Gateway.Sysctl("net.ipv4.conf.all.rp_filter", filter))
+				p.setWire(wire)
+			}})
+			waitMTU(t, p.a, wire, 10*time.Second)
+			for to, headers := range map[netip.Addr]int{p.B.Host4: 28, p.B.Host6: 48} {
+				df := udpWithDF(t, p.A.Host, to)
+				if took := untilTooBig(t, df, inner-headers+1); took > resumeLimit {
+					t.Errorf("a sender to %v was told after %v", to, took)
+				}
+				_, _ = df.Write(make([]byte, inner-headers)) // may be told once more of the one before
+				if _, err := df.Write(make([]byte, inner-headers)); err != nil {
+					t.Errorf("what fits on the way to %v: %v", to, err)
+				}
+			}
+		})
 	}
 }
 

@@ -160,6 +160,9 @@ func (g *Gateway) up(a ike.Up) {
 	g.setEndpoint(t, a.Local, a.Remote)
 	if t.path == nil {
 		g.discover(t, time.Now())
+	} else { // a probe may have gone with the IKE SA before
+		t.path.Abandon(time.Now())
+		g.remindPath(t)
 	}
 }
 

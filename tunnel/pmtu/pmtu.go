@@ -170,6 +170,9 @@ func (s *Search) Outcome(now time.Time, size int, o Outcome) {
 	}
 }
 
+// Abandon says that the probe under way, if there is one, will have no outcome.
+func (s *Search) Abandon(now time.Time) { s.Outcome(now, s.inFlight, Unknown) }
+
 func (s *Search) passed(now time.Time, size int) {
 	s.lost, s.low = 0, size
 	if s.hint <= size {

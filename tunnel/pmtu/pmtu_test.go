@@ -304,7 +304,12 @@ func TestGone(t *testing.T) {
 		t.Errorf("MTU %d, probes %v", p.s.MTU(), p.probes)
 	}
 	p.gone = false
-	p.until(time.Minute, "1400", p.found)
+	p.s.Abandon(p.now)
+	p.until(5*time.Second, "1400", p.found)
+	p.s.Abandon(p.now)
+	if p.run(time.Second); p.s.MTU() != 1400 {
+		t.Errorf("with nothing to abandon: MTU %d", p.s.MTU())
+	}
 }
 
 // TestUnsupported: a peer that cannot be probed leaves the route's MTU, and as a hint what
