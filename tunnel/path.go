@@ -22,10 +22,13 @@ func (g *Gateway) discover(t *tunnel, now time.Time) {
 	if t.remote.Addr().Is6() && !t.remote.Addr().Is4In6() {
 		floor = pmtu.FloorIPv6
 	}
-	t.path = pmtu.New(now, t.route, floor)
+	t.path = pmtu.New(now, t.probeable(), floor)
 	g.remindPath(t)
 	g.tellMTU(t)
 }
+
+// probeable is the largest size that t's path may have: a wider route is not made use of.
+func (t *tunnel) probeable() int { return min(t.route, ike.MaxPathProbe) }
 
 // forgetPath ends that: the route's MTU counts again.
 func (g *Gateway) forgetPath(t *tunnel) {
@@ -39,7 +42,7 @@ func (g *Gateway) routeMTU(t *tunnel, now time.Time) {
 	case t.route == 0 || t.path == nil:
 		g.discover(t, now)
 	default:
-		t.path.Route(now, t.route)
+		t.path.Route(now, t.probeable())
 		g.remindPath(t)
 	}
 	g.tellMTU(t)

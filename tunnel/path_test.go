@@ -71,6 +71,12 @@ func TestPathOfARoute(t *testing.T) {
 	if tn.outerMTU() != 1400 {
 		t.Errorf("MTU %d", tn.outerMTU())
 	}
+	g, tn = onPath(t, nil)
+	tn.route = 65536 // of the loopback device
+	g.discover(tn, time.Now())
+	if tn.outerMTU() != ike.MaxPathProbe {
+		t.Errorf("MTU %d of a route that is wider than can be probed", tn.outerMTU())
+	}
 }
 
 // TestPathIsNotLookedFor where that is switched off, and of a tunnel that is down.

@@ -88,8 +88,8 @@ type Probe struct {
 
 // ProbePath asks whether an IP packet of Size bytes gets to a peer, by an authenticated
 // probe (RFC 8899) that does not count for dead-peer detection. The answer is PathProbed;
-// there is none if the IKE SA ends meanwhile. What is too small or too large
-// for a probe is unknown.
+// there is none if the IKE SA ends meanwhile. What is too small for a
+// message, or larger than MaxPathProbe, stays unknown.
 type ProbePath struct {
 	ID   PeerID
 	Size int

@@ -27,9 +27,9 @@ import (
 // known must be ignored (RFC 7296 §3.10.1).
 const NotifyPathProbe message.NotifyType = 51200
 
-// maxPathProbe is the longest packet that a path is asked about: what such a request can be
+// MaxPathProbe is the longest packet in bytes that a path is asked about: what a request can be
 // cut into.
-const maxPathProbe = 16000
+const MaxPathProbe = 16000
 
 // How long a probe is waited for before it is cut: a few round trips, as far as they are
 // known.
@@ -80,7 +80,7 @@ func (m *Machine) probePath(ev ProbePath) {
 		switch {
 		case p.noPath:
 			outcome = PathUnsupported
-		case s.req == nil && len(s.tasks) == 0 && s.verdict == nil && s.pathPadding(ev.Size) >= 0 && ev.Size <= maxPathProbe:
+		case s.req == nil && len(s.tasks) == 0 && s.verdict == nil && s.pathPadding(ev.Size) >= 0 && ev.Size <= MaxPathProbe:
 			s.enqueue(task{kind: taskPath, size: ev.Size})
 			return
 		}

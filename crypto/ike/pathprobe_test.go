@@ -128,7 +128,7 @@ func TestPathProbeBesideOthers(t *testing.T) {
 	}
 	a.connect()
 	w.run(5 * time.Second)
-	for _, size := range []int{0, 60, maxPathProbe + 1} {
+	for _, size := range []int{0, 60, MaxPathProbe + 1} {
 		if got, _ := a.probe(size, time.Second); got != PathUnknown {
 			t.Errorf("a probe of %d bytes: %v", size, got)
 		}
