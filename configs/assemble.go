@@ -63,6 +63,8 @@ func (a *assembly) gateway(sc scope) Gateway {
 		Interface:     get[string](sc, "interface"),
 		Addresses:     list[netip.Prefix](sc, "addresses"),
 		MTU:           int(get[uint64](sc, "mtu")),
+		MSSClamp:      get[bool](sc, "mss_clamp"),
+		MTUDiscovery:  get[bool](sc, "mtu_discovery"),
 		Uplink:        uplink(sc.sub("uplink")),
 		ControlSocket: get[string](sc, "control_socket"),
 		Offload: Offload{

@@ -43,6 +43,10 @@ type Gateway struct {
 	Addresses []netip.Prefix
 	// MTU is that of the TUN device in bytes; 0: computed from the path.
 	MTU int
+	// MSSClamp lowers the segment size that TCP connections through the tunnels offer to what fits the path.
+	MSSClamp bool
+	// MTUDiscovery probes what the paths carry (RFC 8899).
+	MTUDiscovery bool
 	// Uplink is what holds for every interface that packets leave by but those in Uplinks.
 	Uplink Uplink
 	// Uplinks have whole settings of their own, by the name of the interface; nil: none has.

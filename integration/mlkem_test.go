@@ -20,7 +20,7 @@ func TestMLKEM(t *testing.T) {
 			var capture *lab.Capture
 			p := newPair(t, pairOptions{keys: true, edit: func(a, b *daemon.Config) {
 				for _, c := range []*daemon.Config{a, b} {
-					c.Gateway = append(c.Gateway, fmt.Sprintf("ike_packet: %d", smallPacket))
+					c.Gateway = append(c.Gateway, fmt.Sprintf("ike_packet: %d", smallPacket), "mtu_discovery: false") // whose probes are large
 				}
 				if !both {
 					b.Tunnels[0].Lines = append(b.Tunnels[0].Lines, "crypto: {mlkem768: false}")

@@ -65,7 +65,7 @@ func TestStrongSwanFragments(t *testing.T) {
 		t.Run(choose(waits, "strongSwan", "vpngw")+" initiates", func(t *testing.T) {
 			t.Parallel()
 			p := newSwanPair(t, swanOptions{waits: waits, stopped: true, edit: func(a *daemon.Config, b *swanConfig) {
-				a.Gateway = append(a.Gateway, fmt.Sprintf("ike_packet: %d", smallPacket))
+				a.Gateway = append(a.Gateway, fmt.Sprintf("ike_packet: %d", smallPacket), "mtu_discovery: false") // whose probes are large
 				a.Tunnels[0].Local = append(a.Tunnels[0].Local, furtherSubnets()...)
 				b.remoteTS = a.Tunnels[0].Local
 				b.connection = append(b.connection, "fragmentation = force")

@@ -11,6 +11,7 @@ import (
 
 	"vpngw/crypto/esp"
 	"vpngw/crypto/ike"
+	"vpngw/offload/udp"
 	"vpngw/tunnel/lane"
 )
 
@@ -32,7 +33,9 @@ func (g *Gateway) step(e ike.Event) {
 func (g *Gateway) do(a ike.Action) ike.Event {
 	switch a := a.(type) {
 	case ike.Send:
-		g.send(a)
+		g.send(a, (*udp.Socket).SendTo)
+	case ike.SendFragmentable:
+		g.send(ike.Send(a), (*udp.Socket).SendFragmentable)
 	case ike.InstallChild:
 		if err := g.install(a); err != nil {
 			g.log.Error("child SA is not installed", "tunnel", g.name(a.ID), "error", err)
@@ -60,6 +63,8 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		g.down(a)
 	case ike.Refused:
 		g.refused(a)
+	case ike.PathProbed:
+		return g.pathProbed(a)
 	case ike.Endpoint:
 		g.setEndpoint(g.tunnels[a.ID], a.Local, a.Remote)
 	}
@@ -70,7 +75,7 @@ func (g *Gateway) name(id ike.PeerID) string { return g.cfg.Tunnels[id].Name }
 
 // send sends an IKE message from the listener: the answer comes to the tunnel's
 // socket if there is one, since both have the same port.
-func (g *Gateway) send(a ike.Send) {
+func (g *Gateway) send(a ike.Send, sendTo func(*udp.Socket, []byte, netip.Addr, netip.AddrPort) error) {
 	s, plain := g.socketFor(a.Local, a.Remote)
 	if s == nil {
 		g.log.Warn("IKE message is not sent: no socket of that address family", "remote", a.Remote)
@@ -85,10 +90,10 @@ func (g *Gateway) send(a ike.Send) {
 	if local.IsUnspecified() {
 		local = netip.Addr{}
 	}
-	err := s.SendTo(b, local, a.Remote)
+	err := sendTo(s, b, local, a.Remote)
 	if err != nil && local.IsValid() {
 		// The address may be gone from this machine: then any other is better than none.
-		err = s.SendTo(b, netip.Addr{}, a.Remote)
+		err = sendTo(s, b, netip.Addr{}, a.Remote)
 	}
 	if err != nil {
 		g.log.Debug("IKE message is not sent", "remote", a.Remote, "error", err)
@@ -153,6 +158,12 @@ func (g *Gateway) up(a ike.Up) {
 	g.remind(t.keepalive)
 	g.log.Info("tunnel is up", "tunnel", t.cfg.Name, "remote", a.Remote, "suite", a.Suite, "initiator", a.Initiator, "nat", a.BehindNAT)
 	g.setEndpoint(t, a.Local, a.Remote)
+	if t.path == nil {
+		g.discover(t, time.Now())
+	} else { // a probe may have gone with the IKE SA before
+		t.path.Abandon(time.Now())
+		g.remindPath(t)
+	}
 }
 
 func (g *Gateway) down(a ike.Down) {
@@ -160,6 +171,7 @@ func (g *Gateway) down(a ike.Down) {
 	another := !t.up && t.failedHere() // of one that was up the address is right: it may be back at any moment
 	t.up = false
 	t.behindNAT = false
+	g.forgetPath(t)
 	if t.named() {
 		t.resolveAt = time.Now() // its name may mean another address by now
 		if t.peer.IsValid() && !another {

@@ -32,6 +32,9 @@ type Config struct {
 
 	IKEPort       uint16 // UDP port of IKE alone, for peers that begin there; 0: none
 	IKEPortNeeded bool   // it is an error that IKEPort is taken or not allowed
+
+	NoMSSClamp     bool // leave the segment size that TCP's SYNs offer as it is
+	NoMTUDiscovery bool // believe the routes instead of probing what the paths carry
 }
 
 // Offload switches parts of the fast path off; the zero value has all of them on.

@@ -145,6 +145,10 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
 		}
 		g.quiet(t, now)
+		if due(&t.pathAt, now) {
+			g.followPath(t, now)
+		}
+		g.remind(t.pathAt)
 		g.remind(t.resolveAt)
 		g.remind(t.keepalive)
 		g.remind(t.quietAt)
@@ -166,6 +170,10 @@ func (g *Gateway) laneEvent(e lane.Event) {
 		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
 	case lane.Unanswered:
 		g.step(ike.Silent{ID: ike.PeerID(e.Tunnel.ID)})
+	case lane.LargeSent:
+		g.largeSent(g.tunnels[e.Tunnel.ID], time.Now())
+	case lane.PathHint:
+		g.pathHint(g.tunnels[e.Tunnel.ID], time.Now(), e.MTU)
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:

@@ -99,7 +99,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		if _, err := c.peer(ike.PeerID(i), t, netip.AddrPort{}); err != nil {
 			return nil, err
 		}
-		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &c.Fairness))
+		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &c))
 		g.net.Local = append(g.net.Local, t.Local...)
 		g.net.Remote = append(g.net.Remote, t.Remote...)
 	}
@@ -166,6 +166,10 @@ func (g *Gateway) setUp() error {
 		return err
 	}
 	g.openUplinks()
+	for _, t := range g.tunnels {
+		g.tellMTU(t)
+	}
+	g.chooseErrorSource()
 	if err := g.lane.SetTUN(g.tun); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vpngw/crypto/ike"
+	"vpngw/offload/udp"
 )
 
 // freePort is a UDP port of loopback that nothing has.
@@ -83,7 +84,7 @@ func TestIKEPortHasNoMarker(t *testing.T) {
 	text := []byte("an IKE message")
 	loopback := netip.MustParseAddr("127.0.0.1")
 	for port, want := range map[uint16][]byte{c.IKEPort: text, ike.NATTPort: append(make([]byte, 4), text...)} {
-		g.send(ike.Send{Local: netip.AddrPortFrom(loopback, port), Remote: peer.LocalAddr().(*net.UDPAddr).AddrPort(), Bytes: text})
+		g.send(ike.Send{Local: netip.AddrPortFrom(loopback, port), Remote: peer.LocalAddr().(*net.UDPAddr).AddrPort(), Bytes: text}, (*udp.Socket).SendTo)
 		got := make([]byte, 100)
 		peer.SetReadDeadline(time.Now().Add(5 * time.Second))
 		n, from, err := peer.ReadFromUDPAddrPort(got)

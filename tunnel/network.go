@@ -20,6 +20,9 @@ func (g *Gateway) setEndpoint(t *tunnel, local, remote netip.AddrPort) {
 	if t.remote.IsValid() && t.remote != remote {
 		g.log.Info("peer has moved", "tunnel", t.cfg.Name, "from", t.remote, "to", remote)
 	}
+	if t.remote != remote {
+		t.path = nil // it is another one
+	}
 	t.local, t.remote, t.pinned = local, remote, pinned
 	g.openSocket(t)
 	g.measure(t)
@@ -107,6 +110,7 @@ func (g *Gateway) networkChanged() {
 	}
 	g.repairSockets()
 	g.measureAll()
+	g.chooseErrorSource()
 	g.adjustMTU()
 }
 
@@ -129,17 +133,19 @@ func (g *Gateway) remakeTUN() {
 			g.log.Error("TUN device is not watched", "interface", g.cfg.Interface, "error", err)
 		}
 	})
+	g.chooseErrorSource()
 	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
 }
 
 // measure asks the kernel for the path to t's peer.
 func (g *Gateway) measure(t *tunnel) {
-	t.inner = 0
+	t.inner, t.route = 0, 0
 	remote := t.remote
 	if !remote.IsValid() {
 		remote = t.peer
 	}
 	if !remote.IsValid() {
+		g.forgetPath(t)
 		return
 	}
 	path, err := netconf.PathFrom(t.source, remote.Addr())
@@ -147,10 +153,11 @@ func (g *Gateway) measure(t *tunnel) {
 		path, err = netconf.PathTo(remote.Addr())
 	}
 	if err == nil {
-		t.inner = mtu.Inner(path.MTU, remote.Addr())
+		t.inner, t.route = mtu.Inner(path.MTU, remote.Addr()), path.MTU
 		t.link = path.Link
 		g.useUplink(t)
 	}
+	g.routeMTU(t, time.Now())
 }
 
 func (g *Gateway) measureAll() {

@@ -7,6 +7,7 @@ import (
 	"vpngw/crypto/ike"
 	"vpngw/tunnel/lane"
 	"vpngw/tunnel/meter"
+	"vpngw/tunnel/pmtu"
 )
 
 // tunnel is the control side of one tunnel.
@@ -22,9 +23,14 @@ type tunnel struct {
 	local, remote netip.AddrPort // remote is zero until the peer is up
 	source        netip.Addr     // source address of the socket; the zero value: there is no socket
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
+	route         int            // MTU of the route to the peer, in bytes; 0: not known
+	told          int            // longest inner packet, as the lane knows it
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 	link          string         // interface of the path; "": not known yet
 	uplink        *uplink        // that it leaves by; nil before setUp
+
+	path   *pmtu.Search // what the path carries; nil while the tunnel is down, or if that is not looked for
+	pathAt time.Time    // when that has something to do; zero: never
 
 	recent meter.Window[meter.Tunnel]
 
@@ -50,8 +56,8 @@ type child struct {
 	outbound *lane.Outbound
 }
 
-func newTunnel(id ike.PeerID, cfg *TunnelConfig, f *Fairness) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, f)}
+func newTunnel(id ike.PeerID, cfg *TunnelConfig, gateway *Config) *tunnel {
+	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, gateway)}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -76,6 +76,7 @@ type TunnelStatus struct {
 	LocalSubnets  []string          `json:"local_subnets"`
 	RemoteSubnets []string          `json:"remote_subnets"`
 	Queue         QueueStatus       `json:"queue"`
+	MTU           MTUStatus         `json:"mtu"`
 	IKE           *IKEStatus        `json:"ike,omitempty"`
 	SPIIn         string            `json:"spi_in"`  // of the child that is sent on
 	SPIOut        string            `json:"spi_out"` // likewise
@@ -100,6 +101,18 @@ type TunnelStatus struct {
 	Retransmits   uint64            `json:"ike_retransmits"`
 	Refused       string            `json:"refused"`         // the last handshake of somebody else's, perhaps this peer's, since the tunnel was up; "": none
 	RefusedAgo    float64           `json:"refused_seconds"` // ago; -1: never
+}
+
+// MTUStatus is how large a tunnel's packets may be, and what became of those that are
+// larger.
+type MTUStatus struct {
+	Outer      int     `json:"outer"`           // of the path to the peer, bytes; 0: not known
+	Inner      int     `json:"inner"`           // longest inner packet that crosses it in one datagram; 0: not known
+	Known      string  `json:"known"`           // route, probed, assumed (a larger one failed), icmp_hint; "": not known
+	Changed    float64 `json:"changed_seconds"` // ago, since the tunnel is up; -1: never
+	Reports    uint64  `json:"too_big_reports"` // ICMP errors to senders
+	Fragmented uint64  `json:"fragmented"`      // packets
+	MSSClamped uint64  `json:"mss_clamped"`     // SYNs, both ways
 }
 
 // IKEStatus is the IKE SA of a tunnel that is up.
@@ -208,7 +221,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
 		KeepalivesIn: c.KeepalivesIn.Load(), CongestionIn: c.CongestionIn.Load(), AnomaliesIn: c.ECNAnomaliesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
-		Queue: g.queueStatus(t), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
+		Queue: g.queueStatus(t), MTU: t.mtuStatus(now), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
 	}
 	if t.refusal.text != "" {
 		s.RefusedAgo = now.Sub(t.refusal.at).Seconds()

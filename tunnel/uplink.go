@@ -21,9 +21,11 @@ type uplink struct {
 	recent meter.Window[meter.Uplink]
 }
 
-func newLaneTunnel(id ike.PeerID, c *TunnelConfig, f *Fairness) *lane.Tunnel {
+func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config) *lane.Tunnel {
+	f := &gateway.Fairness
 	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory})
-	t.NoECN, t.CopyDSCP = f.NoECN, c.CopyDSCP
+	t.NoECN, t.CopyDSCP, t.NoMSSClamp = f.NoECN, c.CopyDSCP, gateway.NoMSSClamp
+	t.PathEvents = !gateway.NoMTUDiscovery
 	return t
 }
 

@@ -15,6 +15,10 @@ type Send struct {
 	Bytes  []byte // without the non-ESP marker; read-only, and never changed afterwards
 }
 
+// SendFragmentable is a Send whose packet may be fragmented by this machine and by routers:
+// with DF clear.
+type SendFragmentable Send
+
 // InstallChild is a new pair of ESP SAs. Its inbound half is to be installed now;
 // sending on it waits for UseOutbound.
 type InstallChild struct {
@@ -70,6 +74,13 @@ type Endpoint struct {
 	Local, Remote netip.AddrPort
 }
 
+// PathProbed is what a ProbePath found.
+type PathProbed struct {
+	ID      PeerID
+	Size    int
+	Outcome PathOutcome
+}
+
 // Child is what ESP needs to know of a child SA pair.
 type Child struct {
 	Inbound, Outbound ChildKeys
@@ -106,3 +117,6 @@ func (Up) action()           {}
 func (Down) action()         {}
 func (Endpoint) action()     {}
 func (Refused) action()      {}
+func (PathProbed) action()   {}
+
+func (SendFragmentable) action() {}

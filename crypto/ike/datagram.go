@@ -181,6 +181,9 @@ func (s *sa) arrivedFrom(d Datagram) {
 // under way.
 func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 	r := s.req
+	if s.pathAnsweredAgain(d, h, sealed) {
+		return
+	}
 	if r == nil || h.MessageID != r.id || h.Exchange != r.kind.exchange() {
 		s.reject(RejectMessageID, d, fmt.Sprintf("response %d to nothing", h.MessageID))
 		return
@@ -225,6 +228,8 @@ func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 		// For the peer the IKE SA is gone (RFC 7296 §2.21.3).
 		s.reject(RejectSyntax, d, "our "+h.Exchange.String()+" was answered INVALID_SYNTAX")
 		s.end(Reason{ReasonInvalidSyntax, d.Remote.String() + " answered INVALID_SYNTAX to our " + h.Exchange.String()}, true)
+	case r.kind == taskPath:
+		s.pathAnswered(r)
 	case r.kind == taskDeleteChild:
 		r.child.drop(true)
 	case r.offer != nil:

@@ -86,6 +86,15 @@ type Probe struct {
 	Local netip.AddrPort // our end from now on; zero: as before
 }
 
+// ProbePath asks whether an IP packet of Size bytes gets to a peer, by an authenticated
+// probe (RFC 8899) that does not count for dead-peer detection. The answer is PathProbed;
+// there is none if the IKE SA ends meanwhile. What is too small for a
+// message, or larger than MaxPathProbe, stays unknown.
+type ProbePath struct {
+	ID   PeerID
+	Size int
+}
+
 // Shutdown sends a DELETE for every IKE SA, forgets all of them, and stops
 // answering. The DELETEs are sent once: nothing waits for their answers.
 type Shutdown struct{}
@@ -103,4 +112,5 @@ func (Silent) event()     {}
 func (UnknownSPI) event() {}
 func (Moved) event()      {}
 func (Probe) event()      {}
+func (ProbePath) event()  {}
 func (Shutdown) event()   {}

@@ -31,11 +31,15 @@ const (
 
 // messageLimit is the longest IKE message to that address that is not fragmented.
 func (c *Config) messageLimit(to netip.Addr) int {
-	packet := max(cmp.Or(c.MaxPacket, defaultMaxPacket), minMaxPacket)
+	return packetLimit(max(cmp.Or(c.MaxPacket, defaultMaxPacket), minMaxPacket), to)
+}
+
+// packetLimit is the longest IKE message that fits an IP packet of size bytes.
+func packetLimit(size int, to netip.Addr) int {
 	if to.Unmap().Is4() {
-		return packet - aroundIPv4
+		return size - aroundIPv4
 	}
-	return packet - aroundIPv6
+	return size - aroundIPv6
 }
 
 // build seals a message, in no more fragments than a peer like us takes.

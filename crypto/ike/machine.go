@@ -132,6 +132,8 @@ func (m *Machine) handle(ev Event) {
 		if p := m.peers[ev.ID]; p != nil {
 			p.probe(ev.Local)
 		}
+	case ProbePath:
+		m.probePath(ev)
 	case Shutdown:
 		m.shutdown()
 	}

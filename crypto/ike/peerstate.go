@@ -41,6 +41,9 @@ type peer struct {
 	lastHint  time.Time // that started an attempt
 	vain      int       // probes because of Silent since ESP was heard
 	counters  Counters
+
+	pathStuck int  // path probes in a row that a silent peer did not answer
+	noPath    bool // it is not to be probed any more
 }
 
 func (m *Machine) addPeer(cfg Peer) {

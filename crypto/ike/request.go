@@ -37,6 +37,7 @@ const (
 	taskDeleteChild
 	taskRekeyIKE
 	taskDeleteIKE
+	taskPath
 )
 
 // task is an exchange that waits for the window.
@@ -47,6 +48,7 @@ type task struct {
 	tries int   // of INVALID_KE_PAYLOAD
 
 	urgent int // sends left at the urgent pace
+	size   int // of the packet, for a path probe
 }
 
 // request is the one request under way.
@@ -59,6 +61,11 @@ type request struct {
 	sends       int
 	offer       *offer   // of a child or of an IKE SA, or nil
 	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
+
+	wait   time.Duration // of a path probe: for the answer to the whole packet
+	silent bool          // of a path probe: the peer gave no sign of life since then
+	pieces [][]byte      // of a path probe: fragments of it; nil: not made yet
+	cut    time.Time     // of a path probe: since when it goes in pieces; zero: it does not
 }
 
 // enqueue adds an exchange to what waits for the window. Each waits at most once, so
@@ -101,6 +108,8 @@ func (s *sa) pump() {
 			s.askChild(t)
 		case taskRekeyIKE:
 			s.askRekey(t)
+		case taskPath:
+			s.askPath(t)
 		}
 	}
 }
@@ -126,11 +135,18 @@ func (s *sa) transmit() {
 	r := s.req
 	r.sends++
 	r.sent = s.m.now
-	s.send(r.messages)
+	if r.kind == taskPath && r.sends > 1 {
+		s.sendPathAgain()
+	} else {
+		s.send(r.messages)
+	}
 	wait := min(retryFirst<<min(r.sends-1, 8), retryMax)
 	if r.urgent > 0 {
 		r.urgent--
 		wait = urgentRetry
+	}
+	if r.kind == taskPath {
+		wait = s.pathRetry()
 	}
 	at := s.m.now.Add(wait)
 	if end := s.patience(); end.Before(at) {

@@ -66,7 +66,9 @@ type sa struct {
 	answer   [][]byte   // to request expectID−1: the message, or its fragments
 	parts    reassembly // of request expectID
 
-	fragments bool // both ends do RFC 7383; goes on in the IKE SA that replaces this one
+	trip      time.Duration // a round trip, as the last path probe had it; 0: not known
+	verdict   *pathVerdict  // of a path probe; nil: none is held
+	fragments bool          // both ends do RFC 7383; goes on in the IKE SA that replaces this one
 
 	createdAt, establishedAt uint64 // logical time
 	established              time.Time
@@ -85,6 +87,7 @@ type sa struct {
 
 	retry, dpd, expire, childless, suspect, stale timer
 	soft, hard                                    timer
+	verdictDue                                    timer
 	why                                           Reason // of expire
 	lastHint                                      time.Time
 }
@@ -121,6 +124,7 @@ func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
 	s.stale.fire = func() { s.parts.clear() }
 	s.soft.fire = s.rekey
 	s.hard.fire = s.tooOld
+	s.verdictDue.fire = s.decidePath
 	return s
 }
 
@@ -232,7 +236,7 @@ func (s *sa) close() {
 }
 
 func (s *sa) stopTimers() {
-	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.soft, &s.hard, &s.stale} {
+	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.soft, &s.hard, &s.stale, &s.verdictDue} {
 		s.m.timers.stop(t)
 	}
 }

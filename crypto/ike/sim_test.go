@@ -44,6 +44,7 @@ type packet struct {
 	order    int
 	from, to netip.AddrPort
 	ike      []byte
+	pieces   bool // IP may fragment it
 	esp      *espPacket
 }
 
@@ -86,6 +87,7 @@ type node struct {
 	up       map[PeerID]bool
 	downs    []Down
 	refused  []Refused
+	probed   []PathProbed
 	ups      int
 	traffic  bool
 	nextESP  time.Time
@@ -174,6 +176,13 @@ func (n *node) do(a Action) {
 		}
 		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes})
 		return
+	case SendFragmentable:
+		n.sentIKE++
+		if !w.mute {
+			w.logf("%s → %v %s, fragmentable", n.name, a.Remote, headline(a.Bytes))
+		}
+		w.transmit(&packet{from: n.addr, to: a.Remote, ike: a.Bytes, pieces: true})
+		return
 	case InstallChild:
 		c := a.Child
 		if n.children[c.Inbound.SPI] != nil {
@@ -210,6 +219,8 @@ func (n *node) do(a Action) {
 		}
 		n.up[a.ID] = false
 		n.downs = append(n.downs, a)
+	case PathProbed:
+		n.probed = append(n.probed, a)
 	case Refused:
 		n.refused = append(n.refused, a)
 	case Endpoint:

@@ -223,6 +223,11 @@ func (s *Socket) SendTo(b []byte, from netip.Addr, to netip.AddrPort) error {
 	}
 	s.toMu.Lock()
 	defer s.toMu.Unlock()
+	return s.sendTo(b, from, to)
+}
+
+// sendTo is SendTo with addresses that fit the socket. The caller holds toMu.
+func (s *Socket) sendTo(b []byte, from netip.Addr, to netip.AddrPort) error {
 	a := &s.to
 	n, err := a.to.set(to)
 	if err != nil {

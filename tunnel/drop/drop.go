@@ -21,6 +21,7 @@ const (
 	Exhausted                  // sequence numbers used up before a rekey succeeded
 	HardLimit                  // the SA has sealed all the bytes or packets that its hard limit allows
 	TooBig                     // the wire's MTU is smaller than the datagram (EMSGSIZE)
+	PathMTU                    // longer than the path to the peer carries, and not to be fragmented; its sender is told, unless too often
 	Firewall                   // our own firewall refused the datagram (EPERM)
 	Unreachable                // no route, link down or address gone (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL)
 	SendError                  // any other error of a send
@@ -63,7 +64,7 @@ const TUNRingFull = "tun_ring_full"
 var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
 	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Congestion: "congestion", Exhausted: "sequence_exhausted",
-	TooBig: "too_big", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
+	TooBig: "too_big", PathMTU: "path_mtu", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
 	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", IKELimited: "ike_limited", IKEUnknownSPI: "ike_unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",

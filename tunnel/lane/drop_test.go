@@ -104,6 +104,10 @@ var dropCases = []struct {
 		s.out.Limits.HardPackets = 3
 		g.tun.push(tcp4(1, 5).super(bytesOf(5000, 0), 1000), tcp4(1, 5).plain(nil))
 	}, ofTunnel(drop.HardLimit, 3)},
+	{"too long for the path", func(g *gate, s *site) {
+		g.lane.SetMTU(s.Tunnel, 1000)
+		g.tun.push(tcp4(1, 5).super(bytesOf(3000, 0), 1000), tcp4(1, 5).plain(bytesOf(980, 0)))
+	}, ofTunnel(drop.PathMTU, 4)},
 	{"too big for the wire", func(g *gate, s *site) {
 		// One that is too long, in a train that goes one by one.
 		s.socket.send = func(b []byte, size int) (udp.SendResult, error) {

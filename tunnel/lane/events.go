@@ -60,6 +60,18 @@ type SocketFailed struct {
 	Err    error
 }
 
+// LargeSent says that datagrams have left that are larger than what any path carries.
+// Given for as long as such leave, but not always at once.
+type LargeSent struct{ Tunnel *Tunnel }
+
+// PathHint says that a router on the way to the peer, or this machine itself, does not
+// forward packets of more than MTU bytes; 0: it is not known how many. Anybody can forge
+// what it comes from.
+type PathHint struct {
+	Tunnel *Tunnel
+	MTU    int
+}
+
 func (IKE) laneEvent()          {}
 func (Heard) laneEvent()        {}
 func (SoftLimit) laneEvent()    {}
@@ -69,6 +81,8 @@ func (Unanswered) laneEvent()   {}
 func (UnknownSPI) laneEvent()   {}
 func (TUNFailed) laneEvent()    {}
 func (SocketFailed) laneEvent() {}
+func (LargeSent) laneEvent()    {}
+func (PathHint) laneEvent()     {}
 
 const inboxLen = 256
 

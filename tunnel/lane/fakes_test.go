@@ -154,6 +154,7 @@ type fakeSocket struct {
 	closes        int
 	queued        int
 	overflow      uint32 // datagrams that the kernel dropped
+	pathMTU       int
 }
 
 func newFakeSocket(t testing.TB, local, remote string) *fakeSocket {
@@ -161,6 +162,8 @@ func newFakeSocket(t testing.TB, local, remote string) *fakeSocket {
 }
 
 func (f *fakeSocket) Queued() int { return f.queued }
+
+func (f *fakeSocket) PathMTU() int { return f.pathMTU }
 
 func (f *fakeSocket) Drops() uint32 { return f.overflow }
 

@@ -81,6 +81,7 @@ func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 				// An ICMP error or the like: anybody can send one, so it is only counted.
 				if e.tunnel != nil {
 					e.tunnel.Counters.SocketErrors.Add(1)
+					l.watchHints(e.tunnel, err)
 				}
 				continue
 			}
@@ -231,6 +232,7 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Re
 	if !in.Tunnel.decapsulateECN(packet, outerTOS, h.TOS) {
 		return drop.CongestionNotECT
 	}
+	in.Tunnel.clampIn(packet, h)
 	l.run.packets++
 	l.run.bytes += h.Len
 	if l.coalescer.Full() {

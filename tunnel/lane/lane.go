@@ -70,6 +70,8 @@ type Lane struct {
 	trains     []*train
 	trainsMade int
 	headers    offload.Headers
+	fragmenter offload.Fragmenter
+	reporter   reporter
 
 	// In.
 	buffer     []byte

@@ -56,7 +56,17 @@ func (l *Lane) outbound(s *slot, n int) {
 		l.dropRest(s, r)
 		return
 	}
-	if t := s.tunnel; n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
+	t := s.tunnel
+	if t.mtu != 0 {
+		if s.seg.SegmentLen() > t.mtu {
+			l.tooLong(s, n)
+			return
+		}
+		if !t.NoMSSClamp {
+			l.clampOut(s, n)
+		}
+	}
+	if n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
 		s = l.shrink(s, n)
 	}
 	l.enqueue(s)
@@ -316,6 +326,7 @@ func (l *Lane) send(t *Tunnel, tr *train) bool {
 	}
 	if res.Async != 0 {
 		t.Counters.SocketErrors.Add(1)
+		l.watchHints(t, res.Async)
 	}
 	blocked := err == udp.ErrWouldBlock
 	done, sent := count, 0 // datagrams that need no more sending, and those of them that left
@@ -325,10 +336,12 @@ func (l *Lane) send(t *Tunnel, tr *train) bool {
 	if res.Sent > 0 {
 		sent = done - res.Lost
 		l.sent(t, res.Sent, sent, tr.inner*sent/count)
+		l.watchLarge(t, size)
 	}
 	if done > sent {
 		t.Counters.Drops.Add(sendFailure(err), done-sent)
 		l.sendFailed(t, err)
+		l.watchHints(t, err)
 	}
 	if blocked {
 		tr.inner -= tr.inner * done / count

@@ -17,7 +17,8 @@ type Socket interface {
 	Recv(buf []byte, d *udp.Datagrams) error
 	Send(b []byte, size int, tos uint8) (udp.SendResult, error)
 	Drops() uint32
-	Queued() int // bytes sent that have not left this machine
+	Queued() int  // bytes sent that have not left this machine
+	PathMTU() int // of a connected socket, as the kernel has it; 0: not known
 	Close() error
 }
 

@@ -22,6 +22,10 @@ type Tunnel struct {
 	// CopyDSCP gives the outer headers the DSCP of those inside (RFC 4301 §5.1.2).
 	// Otherwise it is 0. The DSCP inside is never changed: the pipe model of RFC 2983.
 	CopyDSCP bool
+	// NoMSSClamp leaves the segment size that TCP's SYNs offer as it is, both ways.
+	NoMSSClamp bool
+	// PathEvents has control told of LargeSent and of PathHint.
+	PathEvents bool
 
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
@@ -36,6 +40,11 @@ type Tunnel struct {
 	open     bool     // in Lane.open: there is something to send
 	failedAt int64    // lane time of the last SocketFailed
 	movedAt  int64    // lane time of the last Moved
+
+	mtu      int   // longest packet that crosses the path to the peer; 0: not known
+	largeAt  int64 // lane time of the last LargeSent
+	hintAt   int64 // lane time of the last PathHint
+	reportAt int64 // lane time up to which the allowance of ICMP errors is used up
 
 	silentFrom   int64 // lane time of the first send since the peer was heard; 0: none
 	unansweredAt int64 // lane time of the last Unanswered
@@ -69,6 +78,9 @@ type Counters struct {
 	SegmentFallbacks      atomic.Uint64 // sends that went out one by one because UDP_SEGMENT was refused
 	CongestionIn          atomic.Uint64 // packets received that got congestion experienced from their outer header
 	ECNAnomaliesIn        atomic.Uint64 // packets received with ECN fields outside and inside that no tunnel makes (RFC 6040 §4.2)
+	TooBigReports         atomic.Uint64 // ICMP errors to senders of packets that the path is too narrow for
+	Fragmented            atomic.Uint64 // packets cut into fragments, for the same reason
+	MSSClamped            atomic.Uint64 // SYNs of either direction that now offer less
 	SocketErrors          atomic.Uint64 // errors that the socket reported beside those of a send, ICMP's mostly
 	Drops                 drop.Counters
 }

@@ -37,6 +37,16 @@ type QueueStatus struct {
 	Share     float64 `json:"share"`
 }
 
+// MTUStatus is what a gateway says about the sizes of a tunnel's packets.
+type MTUStatus struct {
+	Outer      int    `json:"outer"`
+	Inner      int    `json:"inner"`
+	Known      string `json:"known"`
+	Reports    uint64 `json:"too_big_reports"`
+	Fragmented uint64 `json:"fragmented"`
+	MSSClamped uint64 `json:"mss_clamped"`
+}
+
 // Edges are the four places where packets cross between the gateway and the kernel.
 type Edges struct {
 	TunRead    Edge `json:"tun_read"`
@@ -83,6 +93,7 @@ type TunnelStatus struct {
 	PacketsOut uint64            `json:"packets_out"`
 	Drops      map[string]uint64 `json:"drops"`
 	Queue      QueueStatus       `json:"queue"`
+	MTU        MTUStatus         `json:"mtu"`
 
 	KeepalivesIn uint64 `json:"keepalives_in"`
 }

@@ -18,6 +18,7 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 	g := &f.Gateway
 	c := tunnel.Config{
 		Version: version, LocalID: g.ID, Port: g.Port, IKEPacket: g.IKEPacket, IKEPort: g.IKEPort, IKEPortNeeded: g.IKEPortSet, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU,
+		NoMSSClamp: !g.MSSClamp, NoMTUDiscovery: !g.MTUDiscovery,
 		Offload: tunnel.Offload{
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
 			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,

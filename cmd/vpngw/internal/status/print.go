@@ -78,8 +78,26 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 	}
 	fmt.Fprintf(w, "  in\t%s, %d packets, last %s%s\n", size(t.BytesIn), t.PacketsIn, ago(t.LastIn), marked)
 	fmt.Fprintf(w, "  out\t%s, %d packets, last %s\n", size(t.BytesOut), t.PacketsOut, ago(t.LastOut))
+	if t.MTU.Outer != 0 {
+		fmt.Fprintf(w, "  MTU\t%s\n", mtuText(&t.MTU))
+	}
 	printCounts(w, "  drops", t.Drops)
 	printCounts(w, "  IKE refused", t.Rejected)
+}
+
+var mtuKnown = map[string]string{
+	"route": "as the route says", "probed": "probed", "assumed": "assumed, a larger one has failed", "icmp_hint": "as routers on the way say",
+}
+
+func mtuText(m *tunnel.MTUStatus) string {
+	text := fmt.Sprintf("%d, %s; inside %d", m.Outer, mtuKnown[m.Known], m.Inner)
+	if m.Changed >= 0 {
+		text += ", changed " + ago(m.Changed)
+	}
+	if m.Reports > 0 || m.Fragmented > 0 {
+		text += fmt.Sprintf("; too long: %d reported to senders, %d fragmented", m.Reports, m.Fragmented)
+	}
+	return text
 }
 
 func nat(i *tunnel.IKEStatus) string {
