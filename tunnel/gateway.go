@@ -23,8 +23,9 @@ import (
 // Gateway runs the tunnels of one Config. Make it with New; Run it once. Status may
 // be called by any goroutine; all else belongs to Run's.
 type Gateway struct {
-	cfg Config
-	log *slog.Logger
+	cfg    Config
+	wanted Offload // of the Config it was made with: cfg has what works
+	log    *slog.Logger
 
 	machine  *ike.Machine
 	mark     *lane.Mark // on the SPIs of its IKE SAs
@@ -77,6 +78,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg:      c,
+		wanted:   c.Offload,
 		log:      log,
 		mark:     lane.NewMark(),
 		listener: map[bool]*udp.Socket{},

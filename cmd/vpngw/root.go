@@ -62,6 +62,7 @@ func newRoot() *cobra.Command {
 		newStatus(),
 		newRekey(),
 		newWhy(),
+		newOffloads(),
 		newDemo(),
 		newCheck(),
 		newGenkey(),
