@@ -15,7 +15,7 @@ func (c Config) Subject(ctx context.Context) (s doctor.Subject, errs []error) {
 	s = c.subject()
 	for i := range c.Tunnels {
 		t := &c.Tunnels[i]
-		p := doctor.Peer{Tunnel: t.Name}
+		p := doctor.Peer{Tunnel: t.Name, Port: t.PeerPort}
 		if a, err := netip.ParseAddr(t.PeerAddress); err == nil {
 			p.Address = a
 		} else if t.PeerAddress != "" {
@@ -56,9 +56,9 @@ func (g *Gateway) Subject(ctx context.Context) (s doctor.Subject, err error) {
 		c.Offload = g.wanted
 		s = c.subject()
 		for _, t := range g.tunnels {
-			p := doctor.Peer{Tunnel: t.cfg.Name, Address: t.remote.Addr(), Source: t.source}
+			p := doctor.Peer{Tunnel: t.cfg.Name, Address: t.remote.Addr(), Port: t.remote.Port(), Source: t.source}
 			if !t.remote.IsValid() {
-				p.Address = t.peer.Addr()
+				p.Address, p.Port = t.peer.Addr(), t.peer.Port()
 			}
 			s.Peers = append(s.Peers, p)
 		}

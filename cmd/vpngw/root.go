@@ -63,6 +63,7 @@ func newRoot() *cobra.Command {
 		newRekey(),
 		newWhy(),
 		newOffloads(),
+		newDoctor(),
 		newDemo(),
 		newCheck(),
 		newGenkey(),

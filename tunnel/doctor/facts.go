@@ -23,7 +23,8 @@ type Subject struct {
 type Peer struct {
 	Tunnel  string     `json:"tunnel"`
 	Address netip.Addr `json:"address"` // the zero value: not known
-	Source  netip.Addr `json:"source"`  // of our packets; the zero value: the kernel's choice
+	Port    uint16     `json:"port"`
+	Source  netip.Addr `json:"source"` // of our packets; the zero value: the kernel's choice
 }
 
 // Wanted says which parts of the fast path the tunnel file has on.
@@ -44,7 +45,7 @@ type Facts struct {
 	Forwarding4 bool        // net.ipv4.ip_forward
 	Forwarding6 bool        // net.ipv6.conf.all.forwarding
 	Buffers     Buffers
-	Port        []PortUse // one for each path that was looked at
+	PortUses    []PortUse // one for each path that was looked at
 	Test        SelfTest
 	Unseen      []string // what could not be looked at, and why
 }

@@ -125,18 +125,18 @@ func buffers(f *Facts) []Finding {
 
 // port looks at what netfilter does with the tunnels' own packets.
 func port(f *Facts) []Finding {
-	table := fmt.Sprintf("vpngw_port_%d", f.Subject.Port)
+	table := fmt.Sprintf("vpngw_port_%d", f.Port)
 	untrack := fmt.Sprintf("nft 'table inet %s { chain in { type filter hook prerouting priority raw; udp dport %d notrack; }; chain out { type filter hook output priority raw; udp sport %d notrack; }; }'",
-		table, f.Subject.Port, f.Subject.Port)
+		table, f.Port, f.Port)
 	var all []Finding
-	for _, p := range f.Port {
+	for _, p := range f.PortUses {
 		x := Finding{Command: untrack, Undo: "nft delete table inet " + table,
-			Advice: "Where the firewall accepts the port only by `ct state established`, let it accept UDP port " + fmt.Sprint(f.Subject.Port) + " by itself first."}
+			Advice: "Where the firewall accepts the port only by `ct state established`, let it accept UDP port " + fmt.Sprint(f.Port) + " by itself first."}
 		switch {
 		case p.Refused:
 			all = append(all, Finding{
 				ID: "firewall", Severity: Error,
-				What:   fmt.Sprintf("this machine's firewall does not let UDP port %d out to %v (tunnel %s)", f.Subject.Port, p.Address, p.Tunnel),
+				What:   fmt.Sprintf("this machine's firewall does not let UDP port %d out to %v (tunnel %s)", f.Port, p.Address, p.Tunnel),
 				Why:    "Nothing reaches the peer.",
 				Advice: "Let it out: see `nft list ruleset`.",
 			})
