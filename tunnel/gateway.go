@@ -127,6 +127,10 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(g.lane.Run)
+	if g.cfg.Manage != ManageOff {
+		c := newCaretaker(g)
+		group.Go(func() error { return c.run(ctx) })
+	}
 	group.Go(func() error {
 		defer g.lane.Stop()
 		g.start(watching)
@@ -188,7 +192,6 @@ func (g *Gateway) setUp() error {
 		}
 	}
 	g.lane.SetRoutes(routes)
-	g.adviseForwarding()
 	return nil
 }
 
@@ -249,22 +252,6 @@ func (g *Gateway) openTUN() error {
 	}
 	g.tun, g.mtu = device, device.MTU()
 	return nil
-}
-
-// adviseForwarding warns where the kernel would not forward between site and tunnel.
-func (g *Gateway) adviseForwarding() {
-	need := map[int]bool{}
-	for _, p := range g.net.Local {
-		if !p.IsSingleIP() {
-			need[map[bool]int{true: 4, false: 6}[p.Addr().Is4()]] = true
-		}
-	}
-	if need[4] && !netconf.Forwarding(4) {
-		g.log.Warn("IPv4 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv4.ip_forward=1")
-	}
-	if need[6] && !netconf.Forwarding(6) {
-		g.log.Warn("IPv6 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv6.conf.all.forwarding=1")
-	}
 }
 
 // tearDown removes what setUp made, as far as it came. After a failure the unreachable

@@ -36,7 +36,7 @@ func (r roles) add(index int, role doctor.Role, towards string) {
 
 // interfaces fills f.Interfaces: the TUN device, the uplinks of f.Paths, those that local
 // subnets are behind, and what these are stacked on.
-func interfaces(f *doctor.Facts) error {
+func interfaces(f *doctor.Facts, t *table) error {
 	links, err := list(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
@@ -57,7 +57,7 @@ func interfaces(f *doctor.Facts) error {
 		}
 	}
 	for _, p := range f.Local {
-		behind(f, p, matter)
+		behind(f, t, p, matter)
 	}
 	for _, l := range links {
 		a := l.Attrs()
@@ -91,17 +91,10 @@ func compareBool(a, b bool) int {
 
 // behind finds the interfaces that a local subnet is reached by: that of the route to it,
 // and those of routes to parts of it.
-func behind(f *doctor.Facts, p netip.Prefix, matter roles) {
-	family := netlink.FAMILY_V4
+func behind(f *doctor.Facts, t *table, p netip.Prefix, matter roles) {
+	all := t.v4
 	if p.Addr().Is6() {
-		family = netlink.FAMILY_V6
-	}
-	all, err := list(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
-	})
-	if err != nil {
-		unseen(f, "routes to "+p.String(), err)
-		return
+		all = t.v6
 	}
 	found := false
 	for _, r := range all {

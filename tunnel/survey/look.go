@@ -24,11 +24,12 @@ const (
 // second or two, and ends early with ctx. It may be called by any goroutine.
 func Look(ctx context.Context, s doctor.Subject, depth Depth) *doctor.Facts {
 	f := &doctor.Facts{Subject: s, Forwarding4: netconf.Forwarding(4), Forwarding6: netconf.Forwarding(6)}
-	paths(f)
-	if err := interfaces(f); err != nil {
+	t := readTable(f)
+	paths(f, &t)
+	if err := interfaces(f, &t); err != nil {
 		unseen(f, "interfaces", err)
 	}
-	returns(f)
+	returns(f, &t)
 	bufferSizes(f)
 	if depth == Thorough {
 		echoes(ctx, f)

@@ -9,14 +9,27 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"vpngw/tunnel/doctor"
 	"vpngw/tunnel/netconf"
 )
 
+// table is the main routing table, read once for a look: it may be long.
+type table struct{ v4, v6 []netlink.Route }
+
+func readTable(f *doctor.Facts) (t table) {
+	read := func(family int) []netlink.Route {
+		all, err := list(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
+		if err != nil {
+			unseen(f, "routes", err)
+		}
+		return all
+	}
+	return table{read(netlink.FAMILY_V4), read(netlink.FAMILY_V6)}
+}
+
 // paths asks for the ways to the peers.
-func paths(f *doctor.Facts) {
+func paths(f *doctor.Facts, t *table) {
 	for _, p := range f.Peers {
 		if !p.Address.IsValid() {
 			f.Unseen = append(f.Unseen, "the path of tunnel "+p.Tunnel+": its peer's address is not known")
@@ -29,14 +42,14 @@ func paths(f *doctor.Facts) {
 		}
 		d := doctor.Path{Peer: p, Link: path.Link, MTU: path.MTU}
 		d.Source = path.Source
-		d.Via, d.StrictAlso = nextHop(p.Address, path.Link)
+		d.Via, d.StrictAlso = nextHop(t, p.Address, path.Link)
 		f.Paths = append(f.Paths, d)
 	}
 }
 
 // nextHop is where packets to a peer go on link, and the other interfaces by which a route
 // leads to it, too, and whose reverse-path filter is strict.
-func nextHop(peer netip.Addr, link string) (via netip.Addr, strict []string) {
+func nextHop(t *table, peer netip.Addr, link string) (via netip.Addr, strict []string) {
 	if routes, err := netlink.RouteGet(net.IP(peer.AsSlice())); err == nil && len(routes) > 0 {
 		via, _ = netip.AddrFromSlice(routes[0].Gw)
 		via = via.Unmap()
@@ -44,11 +57,7 @@ func nextHop(peer netip.Addr, link string) (via netip.Addr, strict []string) {
 	if peer.Is6() {
 		return via, nil // the kernel filters only IPv4
 	}
-	all, err := list(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
-	if err != nil {
-		return via, nil
-	}
-	for _, r := range all {
+	for _, r := range t.v4 {
 		if dst, ok := prefixOf(r.Dst); !unicast(&r) || ok && !dst.Contains(peer) {
 			continue
 		}
@@ -67,12 +76,12 @@ func nextHop(peer netip.Addr, link string) (via netip.Addr, strict []string) {
 
 // returns asks by which interface answers to the remote subnets would go: by another than
 // the TUN device, and its reverse-path filter drops what comes from there.
-func returns(f *doctor.Facts) {
+func returns(f *doctor.Facts, t *table) {
 	for _, p := range f.Remote {
 		if p.Addr().Is6() {
 			continue // the kernel filters only IPv4
 		}
-		for _, a := range parts(p) {
+		for _, a := range parts(t, p) {
 			r := doctor.Return{Subnet: a}
 			if routes, err := netlink.RouteGet(net.IP(a.Addr().AsSlice())); err == nil && len(routes) > 0 && unicast(&routes[0]) {
 				if l, err := netlink.LinkByIndex(routes[0].LinkIndex); err == nil {
@@ -84,16 +93,10 @@ func returns(f *doctor.Facts) {
 	}
 }
 
-// parts are the parts of a remote subnet that have routes of their own, or else the whole.
-func parts(p netip.Prefix) []netip.Prefix {
+// parts are a remote subnet and the parts of it that have routes of their own.
+func parts(t *table, p netip.Prefix) []netip.Prefix {
 	all := []netip.Prefix{p}
-	routes, err := list(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	})
-	if err != nil {
-		return all
-	}
-	for _, r := range routes {
+	for _, r := range t.v4 {
 		if dst, ok := prefixOf(r.Dst); ok && dst.Bits() > p.Bits() && p.Overlaps(dst) && unicast(&r) {
 			all = append(all, dst)
 		}

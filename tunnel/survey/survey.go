@@ -16,8 +16,9 @@ import (
 // Interfaces gathers only what is known of the interfaces.
 func Interfaces(s doctor.Subject) (*doctor.Facts, error) {
 	f := &doctor.Facts{Subject: s}
-	paths(f)
-	return f, interfaces(f)
+	t := readTable(f)
+	paths(f, &t)
+	return f, interfaces(f, &t)
 }
 
 func unseen(f *doctor.Facts, what string, err error) {

@@ -112,7 +112,7 @@ const width = 100
 
 func printText(b *strings.Builder, indent, text string) {
 	for n, line := range wrap(text, width-len(indent)-2) {
-		if n > 0 {
+		if n > 0 && indent == "" {
 			b.WriteString("  ")
 		}
 		fmt.Fprintln(b, indent+line)
