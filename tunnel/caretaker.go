@@ -91,8 +91,8 @@ func (c *caretaker) care(ctx context.Context) {
 		if _, old := c.said[f.Key()]; !old {
 			c.say(&f)
 		}
-		if c.fix && f.Safe && f.Severity != doctor.Note {
-			c.mend(&f)
+		if c.fix && f.Safe && f.Severity != doctor.Note && c.mend(&f) {
+			delete(now, f.Key()) // should it come again, that is new
 		}
 	}
 	for key, f := range c.said {
@@ -118,11 +118,11 @@ func (c *caretaker) say(f *doctor.Finding) {
 	c.log.Log(context.Background(), level, f.What, args...)
 }
 
-func (c *caretaker) mend(f *doctor.Finding) {
+func (c *caretaker) mend(f *doctor.Finding) (done bool) {
 	change := *f.Change
 	if err := c.apply(change); err != nil {
 		c.log.Warn("it could not be mended", "check", f.ID, "interface", f.Interface, "error", err)
-		return
+		return false
 	}
 	c.log.Info("mended until the gateway ends", "done", f.Command, "undo", f.Undo)
 	// Another program may have taken it back: what it was at first is what is restored.
@@ -131,9 +131,10 @@ func (c *caretaker) mend(f *doctor.Finding) {
 	}
 	if n := slices.IndexFunc(c.made, same); n >= 0 {
 		c.made[n].To = change.To
-		return
+		return true
 	}
 	c.made = append(c.made, change)
+	return true
 }
 
 // restore takes the changes back, the last one first, unless somebody changed the setting since.

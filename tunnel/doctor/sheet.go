@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"slices"
-	"strconv"
-)
+import "strconv"
 
 // Row is one line about an interface: a feature or a setting, and what is best for it.
 type Row struct {
@@ -83,11 +80,4 @@ func settings(f *Facts, i *Interface) []Row {
 		rows = append(rows, Row{Name: "gso_max_size", State: strconv.Itoa(i.GSOMaxSize), Good: true})
 	}
 	return rows
-}
-
-// ordered sorts roles as they are shown.
-func ordered(roles []Role) []Role {
-	order := []Role{TUN, Uplink, LAN}
-	slices.SortFunc(roles, func(a, b Role) int { return slices.Index(order, a) - slices.Index(order, b) })
-	return slices.Compact(roles)
 }
