@@ -109,7 +109,7 @@ func shell(t *testing.T, n *lab.Namespace, command string) func() error {
 // TestDoctor plants one fault after the other around a running gateway. Each is found, alone, and is gone after the printed command.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	needLab(t, "ethtool", "nft", "sysctl", "sh")
+	needLab(t, "ethtool", "nft", "sysctl")
 	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, before: func(p *pair) { wellKept(t, p) }})
 	a := p.A.Gateway
 	sh := func(command string) func() error { return shell(t, a, command) }
@@ -153,7 +153,7 @@ func TestDoctor(t *testing.T) {
 // TestDoctorNAT has the gateway translate its own packets, which only new entries of connection tracking obey.
 func TestDoctorNAT(t *testing.T) {
 	t.Parallel()
-	needLab(t, "nft", "sh")
+	needLab(t, "nft")
 	p := newPair(t, pairOptions{before: func(p *pair) { wellKept(t, p) }})
 	fault{"nat", "warning", "", ":5000", shell(t, p.A.Gateway, "nft 'table ip test { chain out { type nat hook postrouting priority 100; udp sport 4500 masquerade to :5000; }; }'"),
 		shell(t, p.A.Gateway, "nft delete table ip test; nft delete table inet vpngw_port_4500")}.check(t, p)
