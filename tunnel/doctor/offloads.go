@@ -34,7 +34,7 @@ func receiving(f *Facts, i *Interface) []Finding {
 		}
 		if i.Kind == "veth" {
 			finding.Severity = Note
-			finding.Why = "A veth hands on whole what its other end sent whole. Only if that end cuts its superpackets (its segmentation offloads are off), or forwards what a network card received, does GRO help."
+			finding.Why = "A veth hands on whole what its other end sent whole. Where that end cuts its superpackets (its checksum or TSO features are off), GRO is worth as much as on a network card."
 		}
 		all = append(all, mendFeature(finding, i, gro, true))
 	}

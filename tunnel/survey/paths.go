@@ -9,21 +9,39 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"vpngw/tunnel/doctor"
 	"vpngw/tunnel/netconf"
 )
 
-// table is the main routing table, read once for a look: it may be long.
+// table is what of the main routing table is about the gateway's peers and subnets. It is
+// read once for a look, route by route: a router may have a million others.
 type table struct{ v4, v6 []netlink.Route }
 
 func readTable(f *doctor.Facts) (t table) {
-	read := func(family int) []netlink.Route {
-		all, err := list(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
+	about := append(slices.Clone(f.Local), f.Remote...)
+	for _, p := range f.Peers {
+		if p.Address.IsValid() {
+			about = append(about, netip.PrefixFrom(p.Address, p.Address.BitLen()))
+		}
+	}
+	read := func(family int) (kept []netlink.Route) {
+		_, err := list(func() ([]netlink.Route, error) {
+			kept = nil
+			main := netlink.Route{Table: unix.RT_TABLE_MAIN}
+			return nil, netlink.RouteListFilteredIter(family, &main, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+				dst, ok := prefixOf(r.Dst)
+				if !ok || slices.ContainsFunc(about, dst.Overlaps) {
+					kept = append(kept, r)
+				}
+				return true
+			})
+		})
 		if err != nil {
 			unseen(f, "routes", err)
 		}
-		return all
+		return kept
 	}
 	return table{read(netlink.FAMILY_V4), read(netlink.FAMILY_V6)}
 }
