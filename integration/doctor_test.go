@@ -160,6 +160,22 @@ func TestDoctorNAT(t *testing.T) {
 	checkPing(t, p.A.Host, p.B.Host4)
 }
 
+// TestDoctorIPv6 has IPv6 between the gateways.
+func TestDoctorIPv6(t *testing.T) {
+	t.Parallel()
+	needLab(t, "nft")
+	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, outside6: true, before: func(p *pair) { wellKept(t, p) }})
+	a := p.A.Gateway
+	fault{"mtu-path", "error", lab.WAN, "1400",
+		func() error { return p.Router.SetMTU(lab.RouterDeviceB, 1400) },
+		func() error {
+			return errors.Join(p.Router.SetMTU(lab.RouterDeviceB, 1500), shell(t, a, "ip -6 route del 2001:db8:1::2/128")())
+		}}.check(t, p)
+	fault{"conntrack", "warning", "", "table", shell(t, a, "nft 'table inet test { chain in { type filter hook input priority 0; ct state invalid drop; }; }'"),
+		shell(t, a, "nft delete table inet test; nft delete table inet vpngw_port_4500")}.check(t, p)
+	checkPing(t, p.A.Host, p.B.Host6)
+}
+
 // TestDoctorFirewall has the gateway's own firewall drop what leaves by the port.
 func TestDoctorFirewall(t *testing.T) {
 	t.Parallel()

@@ -59,26 +59,22 @@ func reversePath(f *Facts) []Finding {
 	var all []Finding
 	for n := range f.Interfaces {
 		i := &f.Interfaces[n]
-		if i.ReversePath != strict {
+		if !i.Is(TUN) || i.ReversePath != strict {
 			continue
 		}
-		change := sysctl("net.ipv4.conf."+dotted(i.Name)+".rp_filter", strict, loose)
-		if i.Is(TUN) {
-			for _, r := range f.Returns {
-				if r.Link == i.Name {
-					continue
-				}
-				way := "no route leads back there"
-				if r.Link != "" {
-					way = "the route back leads to " + r.Link
-				}
-				all = append(all, Finding{
-					ID: "rp-filter", Severity: Error, Interface: i.Name,
-					What: fmt.Sprintf("rp_filter is strict, but for %v %s", r.Subnet, way),
-					Why:  "The kernel drops what comes from there out of the tunnel. The gateway has checked the sources already, against the tunnel's subnets.",
-				}.mend(change, true))
+		for _, r := range f.Returns {
+			if r.Link == i.Name {
+				continue
 			}
-			continue
+			way := "no route leads back there"
+			if r.Link != "" {
+				way = "the route back leads to " + r.Link
+			}
+			all = append(all, Finding{
+				ID: "rp-filter", Severity: Error, Interface: i.Name,
+				What: fmt.Sprintf("rp_filter is strict, but for %v %s", r.Subnet, way),
+				Why:  "The kernel drops what comes from there out of the tunnel. The gateway has checked the sources already, against the tunnel's subnets.",
+			}.mend(sysctl("net.ipv4.conf."+dotted(i.Name)+".rp_filter", strict, loose), true))
 		}
 	}
 	return append(all, reverseUplinks(f)...)

@@ -137,6 +137,7 @@ func (e *echoer) fits(ctx context.Context, length int) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		e.drainErrors() // a late one would be taken for this one's
 		e.seq++
 		switch _, err := unix.Write(e.fd, e.request(length)); {
 		case errors.Is(err, unix.EMSGSIZE):

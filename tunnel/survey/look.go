@@ -21,7 +21,7 @@ const (
 )
 
 // Look gathers the facts. What cannot be seen is named in Facts.Unseen. Thorough takes a
-// second or two, and ends early with ctx. It may be called by any goroutine.
+// second or two, some more where a path drops long packets silently, and ends early with ctx. It may be called by any goroutine.
 func Look(ctx context.Context, s doctor.Subject, depth Depth) *doctor.Facts {
 	f := &doctor.Facts{Subject: s, Forwarding4: netconf.Forwarding(4), Forwarding6: netconf.Forwarding(6)}
 	t := readTable(f)
