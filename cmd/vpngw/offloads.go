@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +17,7 @@ import (
 )
 
 func newOffloads() *cobra.Command {
-	var asJSON bool
+	var asJSON, watch bool
 	var about subjectFlags
 	cmd := &cobra.Command{
 		Use:   "offloads [FILE]",
@@ -26,10 +28,20 @@ on. Each has its sizes and its features in the words and groups of ethtool -k; b
 stands what is best for the gateway, with a "!" where that is not so, and why.
 
 It asks the running gateway what it is about; with a FILE it takes that from the tunnel
-file, and no gateway needs to run. It changes nothing. ` + "`vpngw doctor`" + ` says what to do.`,
+file, and no gateway needs to run. It changes nothing. ` + "`vpngw doctor`" + ` says what to do.
+
+With --watch it shows, each second, what crossed the gateway in the last one: calls, packets,
+bytes per call, the calls by how many packets each carried, and why superpackets for the TUN
+device did not grow. docs/offloads.md explains the reasons.`,
 		Example: "  vpngw offloads\n  vpngw offloads /etc/vpngw/vpngw.yaml --json",
 		Args:    arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if watch && len(args) > 0 {
+				return &usageError{errorf("--watch is about a running gateway: it takes no FILE"), cmd.CommandPath()}
+			}
+			if watch {
+				return watchEdges(cmd.Context(), cmd.OutOrStdout(), about.path())
+			}
 			s, missing, err := about.subject(cmd, args)
 			if err != nil {
 				return err
@@ -47,6 +59,7 @@ file, and no gateway needs to run. It changes nothing. ` + "`vpngw doctor`" + ` 
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; its fields are stable")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show each second how large packets cross the gateway, and why they were not glued larger")
 	about.register(cmd)
 	return cmd
 }
@@ -59,15 +72,19 @@ func (f *subjectFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
 }
 
+// path is the control socket's.
+func (f *subjectFlags) path() string {
+	if f.socket != "" {
+		return f.socket
+	}
+	return configs.ControlSocket(f.device)
+}
+
 // subject is the gateway of the tunnel file in args, or else the running one. missing says
 // what of it is not known.
 func (f *subjectFlags) subject(cmd *cobra.Command, args []string) (s doctor.Subject, missing []string, err error) {
 	if len(args) == 0 {
-		socket := f.socket
-		if socket == "" {
-			socket = configs.ControlSocket(f.device)
-		}
-		if s, err = status.Subject(cmd.Context(), socket); err != nil {
+		if s, err = status.Subject(cmd.Context(), f.path()); err != nil {
 			err = &hintedError{err, "name the tunnel file to look without a running gateway"}
 		}
 		return s, nil, err
@@ -87,4 +104,27 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// watchEdges shows each second what crossed the gateway in it, until ctx ends.
+func watchEdges(ctx context.Context, w io.Writer, socket string) error {
+	before, err := status.Fetch(ctx, socket)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		now, err := status.Fetch(ctx, socket)
+		if err != nil {
+			return err
+		}
+		if err := health.PrintEdges(w, &before.Edges, &now.Edges); err != nil {
+			return err
+		}
+		before = now
+	}
 }
