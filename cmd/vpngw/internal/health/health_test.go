@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"vpngw/tunnel"
 	"vpngw/tunnel/doctor"
 )
 
@@ -55,6 +56,31 @@ func TestVerdict(t *testing.T) {
 	} {
 		if got := verdict(map[doctor.Severity]int{doctor.Error: c.errors, doctor.Warning: c.warnings, doctor.Note: c.notes}); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestPrintEdges(t *testing.T) {
+	before := tunnel.EdgesStatus{TUNWrite: tunnel.EdgeStatus{Calls: 10, Bytes: 1000, Packets: 10, Sizes: make([]uint64, 8)}, MergeEnds: map[string]uint64{"push": 4}}
+	now := tunnel.EdgesStatus{
+		TUNWrite:  tunnel.EdgeStatus{Calls: 12, Bytes: 121_000, Packets: 110, Sizes: []uint64{0, 0, 0, 0, 0, 2, 0, 0}},
+		MergeEnds: map[string]uint64{"push": 5, "options": 0, "batch": 1_000_000, "id": 1_000_001},
+	}
+	var out bytes.Buffer
+	if err := PrintEdges(&out, &before, &now); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"TUN write          2      100   60000      0      0      0      0      0      2      0      0\n",
+		"glued no further for: id 1000001, batch 1000000, push 1\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, &out)
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if n := len([]rune(line)) - 1; n > 100 {
+			t.Errorf("%d columns: %s", n, line)
 		}
 	}
 }
