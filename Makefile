@@ -10,7 +10,7 @@ FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
 # What the tests run beside Go: a C compiler for the race detector, namespaces, traffic, second readers, a peer.
-TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables openssl tshark \
+TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linux openssl tshark \
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 

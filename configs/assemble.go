@@ -74,6 +74,7 @@ func (a *assembly) gateway(sc scope) Gateway {
 			UDPSegment: get[bool](offload, "udp_segment"),
 			UDPGRO:     get[bool](offload, "udp_gro"),
 			Coalesce:   get[bool](offload, "coalesce"),
+			Manage:     get[string](offload, "manage"),
 		},
 		Buffers: Buffers{
 			Receive: get[ByteSize](buffers, "receive"),

@@ -85,6 +85,8 @@ type Offload struct {
 	UDPSegment bool // socket: UDP_SEGMENT
 	UDPGRO     bool // socket: UDP_GRO
 	Coalesce   bool // glue received packets into superpackets
+	// Manage says what is done about the machine's settings: off, warn or fix.
+	Manage string
 }
 
 // Buffers are the kernel's, of each tunnel's socket.

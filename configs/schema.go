@@ -94,6 +94,8 @@ var (
 	}
 
 	offloadKeys = []key{
+		{name: "manage", kind: names("off", "warn", "fix"), defaults: []string{"warn"},
+			doc: "What a running gateway does about offloads and settings of the machine's interfaces, as `vpngw doctor` finds them: off does not look; warn logs what is wrong, at the start and when something new is; fix also mends what is safe to mend and takes it back at the end."},
 		{name: "tso", kind: booleans(), defaults: []string{"true"},
 			doc: "TCP superpackets on the TUN device."},
 		{name: "uso", kind: booleans(), defaults: []string{"true"},

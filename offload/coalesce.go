@@ -51,6 +51,8 @@ type Coalescer struct {
 	open    [maxBatch]uint8
 	openLen int
 
+	ends [EndCount]uint64 // why superpackets did not grow, since TakeEnds
+
 	zero    [VirtioHeaderLen]byte // before packets alone; never written
 	headers [maxBatch / 2][VirtioHeaderLen + maxHeader]byte
 	vecs    [2 * maxBatch][]byte
@@ -93,10 +95,12 @@ func (c *Coalescer) AddParsed(pkt []byte, h *Headers) {
 		g := &c.groups[c.open[slot]]
 		if c.join(g, pkt, p) {
 			if g.closed {
+				c.ends[g.ended(&p)]++
 				c.closeSlot(slot)
 			}
 			return
 		}
+		c.ends[g.refusal(c.packets[g.first], pkt, &p)]++
 		c.closeSlot(slot)
 	}
 	index := c.addGroup(pkt, p)
@@ -141,6 +145,7 @@ func (c *Coalescer) closeAddresses(pkt []byte, version uint8) {
 	for slot := c.openLen - 1; slot >= 0; slot-- {
 		g := &c.groups[c.open[slot]]
 		if g.version == version && sameAddresses(c.packets[g.first], pkt, version) {
+			c.ends[EndFragment]++
 			c.closeSlot(slot)
 		}
 	}

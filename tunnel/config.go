@@ -24,6 +24,7 @@ type Config struct {
 	Addresses []netip.Prefix // of the TUN device
 	MTU       int            // of the TUN device; 0: from the path
 	Offload   Offload
+	Manage    Manage
 	Buffers   Buffers
 	Uplink    Uplink            // of every interface that Uplinks does not name
 	Uplinks   map[string]Uplink // by interface
@@ -43,6 +44,15 @@ type Offload struct {
 	NoUDPSegment, NoUDPGRO   bool // what the sockets do
 	NoCoalesce               bool // gluing of received packets
 }
+
+// Manage says what a running gateway does about what package doctor finds.
+type Manage int
+
+const (
+	ManageWarn Manage = iota // it is logged
+	ManageOff                // it does not look
+	ManageFix                // it is logged, what is safe to mend is mended, and taken back at the end
+)
 
 // Buffers are the kernel's, of each socket in bytes. Zero fields take the defaults.
 type Buffers struct {

@@ -23,8 +23,9 @@ import (
 // Gateway runs the tunnels of one Config. Make it with New; Run it once. Status may
 // be called by any goroutine; all else belongs to Run's.
 type Gateway struct {
-	cfg Config
-	log *slog.Logger
+	cfg    Config
+	wanted Offload // of the Config it was made with: cfg has what works
+	log    *slog.Logger
 
 	machine  *ike.Machine
 	mark     *lane.Mark // on the SPIs of its IKE SAs
@@ -77,6 +78,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg:      c,
+		wanted:   c.Offload,
 		log:      log,
 		mark:     lane.NewMark(),
 		listener: map[bool]*udp.Socket{},
@@ -125,6 +127,10 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(g.lane.Run)
+	if g.cfg.Manage != ManageOff {
+		c := newCaretaker(g)
+		group.Go(func() error { return c.run(ctx) })
+	}
 	group.Go(func() error {
 		defer g.lane.Stop()
 		g.start(watching)
@@ -190,7 +196,6 @@ func (g *Gateway) setUp() error {
 		}
 	}
 	g.lane.SetRoutes(routes)
-	g.adviseForwarding()
 	return nil
 }
 
@@ -251,22 +256,6 @@ func (g *Gateway) openTUN() error {
 	}
 	g.tun, g.mtu = device, device.MTU()
 	return nil
-}
-
-// adviseForwarding warns where the kernel would not forward between site and tunnel.
-func (g *Gateway) adviseForwarding() {
-	need := map[int]bool{}
-	for _, p := range g.net.Local {
-		if !p.IsSingleIP() {
-			need[map[bool]int{true: 4, false: 6}[p.Addr().Is4()]] = true
-		}
-	}
-	if need[4] && !netconf.Forwarding(4) {
-		g.log.Warn("IPv4 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv4.ip_forward=1")
-	}
-	if need[6] && !netconf.Forwarding(6) {
-		g.log.Warn("IPv6 forwarding is off: only this machine itself can use the tunnels", "enable", "sysctl -w net.ipv6.conf.all.forwarding=1")
-	}
 }
 
 // tearDown removes what setUp made, as far as it came. After a failure the unreachable

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vpngw/crypto/ike"
+	"vpngw/offload"
 	"vpngw/tunnel/drop"
 	"vpngw/tunnel/lane"
 	"vpngw/tunnel/netconf"
@@ -42,6 +43,8 @@ type EdgesStatus struct {
 	UDPSend    EdgeStatus `json:"udp_send"`
 	UDPReceive EdgeStatus `json:"udp_receive"`
 	TUNWrite   EdgeStatus `json:"tun_write"`
+
+	MergeEnds map[string]uint64 `json:"merge_ends"` // why what was glued for the TUN device did not grow: package offload's End
 }
 
 // EdgeStatus counts one edge's system calls, the bytes of IP (TUN) or ESP (UDP) that
@@ -51,6 +54,8 @@ type EdgeStatus struct {
 	Bytes        uint64  `json:"bytes"`
 	Packets      uint64  `json:"packets"`
 	BytesPerCall float64 `json:"bytes_per_call"`
+
+	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
 
 // LaneStatus is the data path's own.
@@ -155,6 +160,7 @@ func (g *Gateway) status() Status {
 		Edges: EdgesStatus{
 			TUNRead: edgeStatus(&c.TUNRead), UDPSend: edgeStatus(&c.UDPSend),
 			UDPReceive: edgeStatus(&c.UDPReceive), TUNWrite: edgeStatus(&c.TUNWrite),
+			MergeEnds: mergeEnds(c),
 		},
 		Drops: g.drops(),
 		Lane: LaneStatus{
@@ -195,8 +201,19 @@ func (g *Gateway) countRing() {
 	}
 }
 
+func mergeEnds(c *lane.LaneCounters) map[string]uint64 {
+	m := map[string]uint64{}
+	for e := range c.MergeEnds {
+		m[offload.End(e).String()] = c.MergeEnds[e].Load()
+	}
+	return m
+}
+
 func edgeStatus(e *lane.Edge) EdgeStatus {
 	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load()}
+	for n := range e.Sizes {
+		s.Sizes = append(s.Sizes, e.Sizes[n].Load())
+	}
 	if s.Calls > 0 {
 		s.BytesPerCall = float64(s.Bytes) / float64(s.Calls)
 	}

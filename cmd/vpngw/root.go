@@ -62,6 +62,8 @@ func newRoot() *cobra.Command {
 		newStatus(),
 		newRekey(),
 		newWhy(),
+		newOffloads(),
+		newDoctor(),
 		newDemo(),
 		newCheck(),
 		newGenkey(),

@@ -16,6 +16,10 @@ var packages = []struct{ program, debian string }{
 	{"ip", "iproute2"},
 	{"iperf3", "iperf3"},
 	{"tshark", "tshark"},
+	{"ethtool", "ethtool"},
+	{"nft", "nftables"},
+	{"setpriv", "util-linux"},
+	{"sysctl", "procps"},
 }
 
 // lookTool finds a program on PATH or in the system's own directories, which an ordinary PATH lacks.
@@ -32,8 +36,8 @@ func lookTool(program string) (string, error) {
 	return "", fmt.Errorf("program %s: not installed", program)
 }
 
-// Missing gives the Debian packages of the programs that are not installed: of those named among "ip", "iperf3" and
-// "tshark", or of all three when none is named.
+// Missing gives the Debian packages of the programs that are not installed: of those named among the ones of packages, or
+// of all of them when none is named.
 func Missing(programs ...string) []string {
 	var missing []string
 	for _, p := range packages {

@@ -265,6 +265,7 @@ func (l *Lane) endRun() {
 // flushIn writes what the coalescer holds to the TUN.
 func (l *Lane) flushIn() {
 	packets := l.coalescer.Flush()
+	l.coalescer.TakeEnds(func(e offload.End, n uint64) { l.counters.MergeEnds[e].Add(n) })
 	for i := range packets {
 		p := &packets[i]
 		if len(p.Packets) > 1 && l.now < l.glueFrom {

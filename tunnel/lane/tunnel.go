@@ -1,10 +1,12 @@
 package lane
 
 import (
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 
 	"vpngw/fairness"
+	"vpngw/offload"
 	"vpngw/tunnel/drop"
 )
 
@@ -90,17 +92,23 @@ type Edge struct {
 	Calls   atomic.Uint64
 	Bytes   atomic.Uint64 // as they crossed: IP packets at the TUN, ESP datagrams at the socket
 	Packets atomic.Uint64 // after segmenting, before coalescing
+
+	// Sizes counts the calls by their packets: 1, 2 to 3, 4 to 7 and so on, the last 128 and more.
+	Sizes [8]atomic.Uint64
 }
 
 func (e *Edge) add(bytes, packets int) {
 	e.Calls.Add(1)
 	e.Bytes.Add(uint64(bytes))
 	e.Packets.Add(uint64(packets))
+	e.Sizes[min(bits.Len(uint(packets)|1)-1, len(e.Sizes)-1)].Add(1)
 }
 
 // LaneCounters are what a lane counts beside its tunnels. Any goroutine may read them.
 type LaneCounters struct {
 	TUNRead, TUNWrite, UDPSend, UDPReceive Edge
+
+	MergeEnds [offload.EndCount]atomic.Uint64 // why superpackets that were glued for the TUN did not grow
 
 	Turns        atomic.Uint64
 	Sleeps       atomic.Uint64 // turns that waited for something to happen

@@ -12,6 +12,8 @@ var ciphers = map[string]ike.Cipher{
 
 var groups = map[string]ike.Group{"x25519": ike.X25519, "p256": ike.P256, "p384": ike.P384}
 
+var manage = map[string]tunnel.Manage{"off": tunnel.ManageOff, "warn": tunnel.ManageWarn, "fix": tunnel.ManageFix}
+
 // gatewayConfig turns a tunnel file, in which everything was checked, into a
 // gateway's configuration.
 func gatewayConfig(f *configs.File, version string) tunnel.Config {
@@ -23,6 +25,7 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
 			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,
 		},
+		Manage:  manage[g.Offload.Manage],
 		Buffers: tunnel.Buffers{Receive: int(g.Buffers.Receive), Send: int(g.Buffers.Send)},
 		Uplink:  uplink(g.Uplink),
 		Uplinks: map[string]tunnel.Uplink{},

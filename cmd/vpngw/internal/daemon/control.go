@@ -57,6 +57,15 @@ func serveControl(ctx context.Context, l net.Listener, g *tunnel.Gateway) error 
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s) // a reader that went away needs no answer
 	})
+	mux.HandleFunc("GET /subject", func(w http.ResponseWriter, r *http.Request) {
+		s, err := g.Subject(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s)
+	})
 	mux.HandleFunc("POST /rekey", func(w http.ResponseWriter, r *http.Request) { serveRekey(w, r, g) })
 	// For profiles of a gateway at work: curl --unix-socket PATH http://gateway/debug/pprof/profile.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vpngw/cmd/vpngw/internal/daemon"
+	"vpngw/cmd/vpngw/internal/health"
+	"vpngw/cmd/vpngw/internal/status"
+	"vpngw/configs"
+	"vpngw/tunnel/doctor"
+	"vpngw/tunnel/survey"
+)
+
+func newOffloads() *cobra.Command {
+	var asJSON, watch bool
+	var about subjectFlags
+	cmd := &cobra.Command{
+		Use:   "offloads [FILE]",
+		Short: "Show the offloads of all interfaces on a packet's way",
+		Long: `Offloads shows the interfaces that matter to a gateway: the TUN device, the uplinks (by the
+routes to the peers), the LAN interfaces (by the local subnets), and what these are stacked
+on. Each has its sizes and its features in the words and groups of ethtool -k; beside them
+stands what is best for the gateway, with a "!" where that is not so, and why.
+
+It asks the running gateway what it is about; with a FILE it takes that from the tunnel
+file, and no gateway needs to run. It changes nothing. ` + "`vpngw doctor`" + ` says what to do.
+
+With --watch it shows, each second, what crossed the gateway in the last one: calls, packets,
+bytes per call, the calls by how many packets each carried, and why superpackets for the TUN
+device did not grow. docs/offloads.md explains the reasons.`,
+		Example: "  vpngw offloads\n  vpngw offloads /etc/vpngw/vpngw.yaml --json",
+		Args:    arguments(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if watch && len(args) > 0 {
+				return &usageError{errorf("--watch is about a running gateway: it takes no FILE"), cmd.CommandPath()}
+			}
+			if watch {
+				return watchEdges(cmd.Context(), cmd.OutOrStdout(), about.path())
+			}
+			s, missing, err := about.subject(cmd, args)
+			if err != nil {
+				return err
+			}
+			f, err := survey.Interfaces(s)
+			if err != nil {
+				return err
+			}
+			f.Unseen = append(missing, f.Unseen...)
+			o := health.OffloadsOf(f)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), o)
+			}
+			return health.PrintOffloads(cmd.OutOrStdout(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; its fields are stable")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show each second how large packets cross the gateway, and why they were not glued larger")
+	about.register(cmd)
+	return cmd
+}
+
+// subjectFlags say which gateway is meant where no tunnel file is given.
+type subjectFlags struct{ socket, device string }
+
+func (f *subjectFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
+	cmd.Flags().StringVar(&f.device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+}
+
+// path is the control socket's.
+func (f *subjectFlags) path() string {
+	if f.socket != "" {
+		return f.socket
+	}
+	return configs.ControlSocket(f.device)
+}
+
+// subject is the gateway of the tunnel file in args, or else the running one. missing says
+// what of it is not known.
+func (f *subjectFlags) subject(cmd *cobra.Command, args []string) (s doctor.Subject, missing []string, err error) {
+	if len(args) == 0 {
+		if s, err = status.Subject(cmd.Context(), f.path()); err != nil {
+			err = &hintedError{err, "name the tunnel file to look without a running gateway"}
+		}
+		return s, nil, err
+	}
+	file, err := loadFile(cmd.ErrOrStderr(), args[0])
+	if err != nil {
+		return s, nil, err
+	}
+	s, errs := daemon.Subject(cmd.Context(), file)
+	for _, e := range errs {
+		missing = append(missing, e.Error())
+	}
+	return s, missing, nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// watchEdges shows each second what crossed the gateway in it, until ctx ends.
+func watchEdges(ctx context.Context, w io.Writer, socket string) error {
+	before, err := status.Fetch(ctx, socket)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		now, err := status.Fetch(ctx, socket)
+		if err != nil {
+			return err
+		}
+		if err := health.PrintEdges(w, &before.Edges, &now.Edges); err != nil {
+			return err
+		}
+		before = now
+	}
+}
