@@ -37,23 +37,24 @@ type inflight struct {
 
 	pollAt int64 // when a report is wanted, if something is held back
 
-	drain    drain
-	heldOnce bool // in this measurement of the drain
+	drain drain
 }
 
-// drain is how fast the device takes what it is given, in bytes per second, as of the best
-// of the last intervals in which the limit held something back.
+// drain is how fast the device takes what it is given, as far as that is known: it is seen
+// between two reports of which the second says that the device was still busy.
 type drain struct {
-	rate  int
-	since int64
-	total int // bytes sent since, and before that below us
+	rate  int   // bytes per second; 0: not known
+	at    int64 // of the last report
+	since int64 // beginning of the interval; in it:
+	bytes int   // that left
+	busy  int64 // while it was seen
+	blank int   // intervals in a row in which it was not
 }
 
 func (l *inflight) init() { l.limit, l.slack = startInFlight, maxInFlight }
 
 func (l *inflight) sent(bytes int) {
 	l.bytes += bytes
-	l.drain.total += bytes
 	l.peak = max(l.peak, l.bytes)
 	l.top = max(l.top, l.bytes)
 }
@@ -95,19 +96,20 @@ func (l *inflight) report(now int64, bytes int) (changed bool) {
 // measure watches the drain, given what is below us now.
 func (l *inflight) measure(now int64, bytes int) {
 	d := &l.drain
-	l.heldOnce = l.heldOnce || l.held
-	if d.since == 0 {
-		d.since, d.total = now, bytes
+	if bytes > 0 && d.at != 0 {
+		d.bytes += max(l.bytes-bytes, 0)
+		d.busy += now - d.at
 	}
-	span := now - d.since
-	if span < inFlightInterval {
+	d.at = now
+	if now-d.since < inFlightInterval {
 		return
 	}
-	if l.heldOnce && span < 2*inFlightInterval { // else nobody asked for long
-		rate := int(int64(max(d.total-bytes, 0)) * int64(time.Second) / span)
-		d.rate = max(rate, d.rate-d.rate/8)
+	if d.busy > inFlightInterval/4 {
+		d.rate, d.blank = int(int64(d.bytes)*int64(time.Second)/d.busy), 0
+	} else if d.blank++; d.blank > 3 {
+		d.rate = 0
 	}
-	d.since, d.total, l.heldOnce = now, bytes, false
+	d.since, d.bytes, d.busy = now, 0, 0
 }
 
 // most is the bound on the limit.

@@ -217,8 +217,11 @@ func TestStuckSocket(t *testing.T) {
 		total += 400
 		turns(5)
 	}
-	if got := len(other.opened(t)); got != total {
-		t.Errorf("%d of %d packets were sent beside a stuck socket", got, total)
+	turns(600) // the limit may be that of a device that hardly moves, for a while
+	// Until it is clear who is stuck, more may come than has room.
+	full := int(other.Counters.Drops.Get(drop.QueueFull))
+	if got := len(other.opened(t)); got+full != total || got < total/2 {
+		t.Errorf("%d of %d packets were sent beside a stuck socket, %d had no room", got, total, full)
 	}
 	if at := g.lane.wakeTime(); at == 0 || at-g.lane.now > stuckPoll {
 		t.Errorf("the lane would look again at %d, it is %d", at, g.lane.now)
