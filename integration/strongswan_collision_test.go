@@ -35,7 +35,8 @@ func TestStrongSwanCollision(t *testing.T) {
 		for _, answered := range []bool{false, true} {
 			t.Run(c.name+", "+choose(answered, "answers are late", "requests are late"), func(t *testing.T) {
 				t.Parallel()
-				p := newSwanPair(t, swanOptions{edit: func(_ *daemon.Config, b *swanConfig) {
+				p := newSwanPair(t, swanOptions{edit: func(a *daemon.Config, b *swanConfig) {
+					a.Gateway = append(a.Gateway, "mtu_discovery: false") // whose probes would be held as well
 					b.charon = []string{"retransmit_timeout = 1", "retransmit_base = 1"}
 				}})
 				first := p.settled()
