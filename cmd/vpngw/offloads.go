@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"vpngw/cmd/vpngw/internal/daemon"
 	"vpngw/cmd/vpngw/internal/health"
 	"vpngw/cmd/vpngw/internal/status"
-	"vpngw/configs"
 	"vpngw/tunnel/doctor"
 	"vpngw/tunnel/survey"
 )
@@ -65,20 +63,7 @@ device did not grow. docs/offloads.md explains the reasons.`,
 }
 
 // subjectFlags say which gateway is meant where no tunnel file is given.
-type subjectFlags struct{ socket, device string }
-
-func (f *subjectFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
-	cmd.Flags().StringVar(&f.device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
-}
-
-// path is the control socket's.
-func (f *subjectFlags) path() string {
-	if f.socket != "" {
-		return f.socket
-	}
-	return configs.ControlSocket(f.device)
-}
+type subjectFlags struct{ gatewayFlags }
 
 // subject is the gateway of the tunnel file in args, or else the running one. missing says
 // what of it is not known.
@@ -98,12 +83,6 @@ func (f *subjectFlags) subject(cmd *cobra.Command, args []string) (s doctor.Subj
 		missing = append(missing, e.Error())
 	}
 	return s, missing, nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // watchEdges shows each second what crossed the gateway in it, until ctx ends.

@@ -7,12 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"vpngw/cmd/vpngw/internal/status"
-	"vpngw/configs"
 )
 
 func newRekey() *cobra.Command {
 	var ikeSA bool
-	var socket, device string
+	var gateway gatewayFlags
 	cmd := &cobra.Command{
 		Use:   "rekey TUNNEL",
 		Short: "Give a tunnel new keys now",
@@ -23,10 +22,7 @@ of the SAs.`,
 		Example: "  vpngw rekey branch-b\n  vpngw rekey --ike branch-b",
 		Args:    arguments(1, 1, "the name of the tunnel"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if socket == "" {
-				socket = configs.ControlSocket(device)
-			}
-			if err := status.Rekey(cmd.Context(), socket, args[0], ikeSA); err != nil {
+			if err := status.Rekey(cmd.Context(), gateway.path(), args[0], ikeSA); err != nil {
 				var refused *status.RefusedError
 				if errors.As(err, &refused) {
 					return &hintedError{err, refused.Hint}
@@ -42,7 +38,6 @@ of the SAs.`,
 		},
 	}
 	cmd.Flags().BoolVar(&ikeSA, "ike", false, "new keys of the IKE SA, not of the child SA")
-	cmd.Flags().StringVar(&socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
-	cmd.Flags().StringVar(&device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+	gateway.register(cmd)
 	return cmd
 }

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"encoding/json"
-
 	"github.com/spf13/cobra"
 
 	"vpngw/cmd/vpngw/internal/status"
-	"vpngw/configs"
 )
 
 func newStatus() *cobra.Command {
 	var asJSON bool
-	var socket, device string
+	var gateway gatewayFlags
 	cmd := &cobra.Command{
 		Use:   "status [TUNNEL ...]",
 		Short: "Show a running gateway and its tunnels",
@@ -26,10 +23,7 @@ how long, and what limits the tunnel: its own rate, the uplink's rate, the devic
 peer socket (its send buffer is full), the processor, or nothing.`,
 		Example: "  vpngw status\n  vpngw status branch-b --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if socket == "" {
-				socket = configs.ControlSocket(device)
-			}
-			s, err := status.Fetch(cmd.Context(), socket)
+			s, err := status.Fetch(cmd.Context(), gateway.path())
 			if err != nil {
 				return err
 			}
@@ -37,15 +31,12 @@ peer socket (its send buffer is full), the processor, or nothing.`,
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetIndent("", "  ")
-				return e.Encode(s)
+				return printJSON(cmd.OutOrStdout(), s)
 			}
 			return status.Print(cmd.OutOrStdout(), s)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; its fields are stable")
-	cmd.Flags().StringVar(&socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
-	cmd.Flags().StringVar(&device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+	gateway.register(cmd)
 	return cmd
 }

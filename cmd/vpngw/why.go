@@ -4,11 +4,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"vpngw/cmd/vpngw/internal/status"
-	"vpngw/configs"
 )
 
 func newWhy() *cobra.Command {
-	var socket, device string
+	var gateway gatewayFlags
 	cmd := &cobra.Command{
 		Use:   "why [TUNNEL ...]",
 		Short: "Say why a tunnel is not up, and what to do",
@@ -17,10 +16,7 @@ packets: which value disagreed in the last negotiation, ours and the peer's as f
 protocol reveals it, whom we refused and why, what was dropped, and where to look.`,
 		Example: "  vpngw why branch-b",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if socket == "" {
-				socket = configs.ControlSocket(device)
-			}
-			s, err := status.Fetch(cmd.Context(), socket)
+			s, err := status.Fetch(cmd.Context(), gateway.path())
 			if err != nil {
 				return err
 			}
@@ -30,7 +26,6 @@ protocol reveals it, whom we refused and why, what was dropped, and where to loo
 			return status.Why(cmd.OutOrStdout(), s)
 		},
 	}
-	cmd.Flags().StringVar(&socket, "socket", "", "control socket at `PATH`, as gateway.control_socket in the tunnel file")
-	cmd.Flags().StringVar(&device, "interface", "vpngw0", "gateway with the TUN device `NAME`, if its control socket is where it is by default")
+	gateway.register(cmd)
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"vpngw/integration/lab"
 	"vpngw/integration/lab/daemon"
+	"vpngw/integration/lab/load"
 )
 
 // flowAgain is the bar: packets flow so soon after the killed gateway can be heard again.
@@ -166,7 +167,7 @@ func restartTable(runs []restartRun) [][]string {
 	for _, kind := range restartKinds {
 		took, lost := times(runs, kind.Name)
 		row := []string{kind.Name, strconv.Itoa(len(took))}
-		for _, d := range []time.Duration{percentile(took, 50), percentile(took, 99), percentile(took, 100)} {
+		for _, d := range []time.Duration{load.Percentile(took, 50), load.Percentile(took, 99), load.Percentile(took, 100)} {
 			row = append(row, d.Round(time.Millisecond).String())
 		}
 		rows = append(rows, append(row, strconv.Itoa(lost)))
@@ -178,7 +179,7 @@ func restartBars(s restartSettings, runs []restartRun) []bar {
 	var bars []bar
 	for _, kind := range restartKinds {
 		took, lost := times(runs, kind.Name)
-		p99 := percentile(took, 99)
+		p99 := load.Percentile(took, 99)
 		bars = append(bars, bar{
 			What: fmt.Sprintf("flows again, the killed gateway %s: 99th percentile of %d runs", kind.Name, len(took)),
 			Got:  p99.Round(time.Millisecond).String(), Want: "≤ " + flowAgain.String(),

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"vpngw/integration/lab/load"
 )
 
 func TestMedian(t *testing.T) {
@@ -33,11 +35,11 @@ func TestPercentile(t *testing.T) {
 		p    float64
 		want time.Duration
 	}{{0, 1}, {50, 25}, {51, 26}, {98, 49}, {99, 50}, {100, 50}} {
-		if got := percentile(fifty, c.p); got != c.want {
+		if got := load.Percentile(fifty, c.p); got != c.want {
 			t.Errorf("percentile %v of 1 to 50 is %d, want %d", c.p, got, c.want)
 		}
 	}
-	if got := percentile([]int(nil), 99); got != 0 {
+	if got := load.Percentile([]int(nil), 99); got != 0 {
 		t.Errorf("percentile of nothing is %d", got)
 	}
 }

@@ -93,7 +93,7 @@ func (m *measurement) fill(r *load.Result) {
 	for _, f := range r.Flows {
 		add(f.Tunnel, f.Received)
 		m.Flows = append(m.Flows, flowFigures{Tunnel: f.Tunnel, Mbit: mean(windows(r.Times, f.Received, warmUp, perWindow)),
-			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(percentile(f.RTT, 50)),
+			LongestGap: ms(f.LongestGap), RTOs: f.RTOs, Backoff: f.Backoff, Retransmits: f.Retransmits, RTT: ms(load.Percentile(f.RTT, 50)),
 			Readings: rates(r.Times, f.Received)})
 	}
 	for _, f := range r.Floods {
@@ -122,16 +122,16 @@ func jainOf(windows [][]float64) (indices []float64) {
 		for _, w := range windows {
 			shares = append(shares, w[k])
 		}
-		indices = append(indices, jain(shares))
+		indices = append(indices, load.Jain(shares))
 	}
 	return indices
 }
 
 func newDelays(p load.ProbeTrace) delays {
-	d := delays{Sent: p.Sent, Lost: p.Lost, P50: ms(percentile(p.Delays, 50)), P99: ms(percentile(p.Delays, 99)), Max: ms(percentile(p.Delays, 100))}
+	d := delays{Sent: p.Sent, Lost: p.Lost, P50: ms(load.Percentile(p.Delays, 50)), P99: ms(load.Percentile(p.Delays, 99)), Max: ms(load.Percentile(p.Delays, 100))}
 	sorted := slices.Sorted(slices.Values(p.Delays))
 	for i := range cdfSteps + 1 {
-		d.CDF = append(d.CDF, ms(nearestRank(sorted, 100*float64(i)/cdfSteps)))
+		d.CDF = append(d.CDF, ms(load.NearestRank(sorted, 100*float64(i)/cdfSteps)))
 	}
 	return d
 }

@@ -1,41 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 )
-
-// jain is Jain's fairness index of shares: 1 when all are equal, 1/n when one has everything. Of nothing at all it is 0: to
-// share nothing is no merit.
-func jain(shares []float64) float64 {
-	sum, squares := 0.0, 0.0
-	for _, x := range shares {
-		sum += x
-		squares += x * x
-	}
-	if squares == 0 {
-		return 0
-	}
-	return sum * sum / (float64(len(shares)) * squares)
-}
-
-// percentile is the smallest value that at least p percent of the values do not exceed (nearest rank), so that the 99th of
-// fewer than 100 values is the largest. It is the zero value of none.
-func percentile[T cmp.Ordered](values []T, p float64) T {
-	return nearestRank(slices.Sorted(slices.Values(values)), p)
-}
-
-// nearestRank is the percentile of values that are sorted already.
-func nearestRank[T any](sorted []T, p float64) T {
-	var none T
-	if len(sorted) == 0 {
-		return none
-	}
-	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
-}
 
 // rates turns readings of a byte counter at the given times into Mbit/s between one reading and the next.
 func rates(times []time.Duration, counts []uint64) []float64 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"vpngw/integration/lab/load"
 )
 
 func TestJain(t *testing.T) {
@@ -20,8 +22,8 @@ func TestJain(t *testing.T) {
 		{[]float64{0, 0}, 0},
 		{nil, 0},
 	} {
-		if got := jain(c.shares); math.Abs(got-c.want) > 0.001 {
-			t.Errorf("jain(%v) = %.4f, want %.3f", c.shares, got, c.want)
+		if got := load.Jain(c.shares); math.Abs(got-c.want) > 0.001 {
+			t.Errorf("load.Jain(%v) = %.4f, want %.3f", c.shares, got, c.want)
 		}
 	}
 }
@@ -29,7 +31,7 @@ func TestJain(t *testing.T) {
 func TestJainProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		shares := rapid.SliceOfN(rapid.Float64Range(0.001, 1e4), 1, 12).Draw(t, "shares")
-		index := jain(shares)
+		index := load.Jain(shares)
 		if least := 1 / float64(len(shares)); index < least-1e-9 || index > 1+1e-9 {
 			t.Fatalf("%v is outside %v to 1", index, least)
 		}
@@ -38,8 +40,8 @@ func TestJainProperties(t *testing.T) {
 		for i := range scaled {
 			scaled[i] *= factor
 		}
-		if math.Abs(jain(scaled)-index) > 1e-9 {
-			t.Fatalf("the unit matters: %v and %v", index, jain(scaled))
+		if math.Abs(load.Jain(scaled)-index) > 1e-9 {
+			t.Fatalf("the unit matters: %v and %v", index, load.Jain(scaled))
 		}
 	})
 }
@@ -47,11 +49,11 @@ func TestJainProperties(t *testing.T) {
 func TestPercentile(t *testing.T) {
 	values := []int{5, 1, 4, 2, 3}
 	for p, want := range map[float64]int{0: 1, 1: 1, 20: 1, 21: 2, 50: 3, 99: 5, 100: 5} {
-		if got := percentile(values, p); got != want {
+		if got := load.Percentile(values, p); got != want {
 			t.Errorf("percentile %v of 1 to 5 is %d, want %d", p, got, want)
 		}
 	}
-	if got := percentile([]int(nil), 50); got != 0 {
+	if got := load.Percentile([]int(nil), 50); got != 0 {
 		t.Errorf("of nothing: %d", got)
 	}
 	if !slices.Equal(values, []int{5, 1, 4, 2, 3}) {

@@ -114,7 +114,6 @@ func (a *admission) stray(now int64, from netip.Addr) bool {
 
 // Of a message of IKE (RFC 7296 §3.1, §3.10), as far as it is looked at here.
 const (
-	ikeHeader      = 28
 	ikeNextPayload = 16
 	ikeExchange    = 18
 	ikeFlags       = 19
@@ -127,13 +126,13 @@ const (
 
 // isInit tells whether a message says that it is an IKE_SA_INIT request.
 func isInit(message []byte) bool {
-	return len(message) >= ikeHeader && message[ikeExchange] == exchangeInit && message[ikeFlags]&flagResponse == 0
+	return len(message) >= ikeHeaderLen && message[ikeExchange] == exchangeInit && message[ikeFlags]&flagResponse == 0
 }
 
 // bringsCookie tells whether a request begins with a cookie, as it must (RFC 7296 §2.6).
 func bringsCookie(message []byte) bool {
-	return len(message) >= ikeHeader+8 && message[ikeNextPayload] == payloadNotify &&
-		binary.BigEndian.Uint16(message[ikeHeader+6:]) == notifyCookie
+	return len(message) >= ikeHeaderLen+8 && message[ikeNextPayload] == payloadNotify &&
+		binary.BigEndian.Uint16(message[ikeHeaderLen+6:]) == notifyCookie
 }
 
 // refuseIKE tells why a message may not go to control, or forward.

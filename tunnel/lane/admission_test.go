@@ -7,11 +7,11 @@ import (
 
 // initMessage is an IKE_SA_INIT request as far as the lane looks at it.
 func initMessage(cookie bool) []byte {
-	m := make([]byte, ikeHeader+8)
+	m := make([]byte, ikeHeaderLen+8)
 	m[ikeExchange] = exchangeInit
 	if cookie {
 		m[ikeNextPayload] = payloadNotify
-		m[ikeHeader+6], m[ikeHeader+7] = notifyCookie>>8, notifyCookie&0xff
+		m[ikeHeaderLen+6], m[ikeHeaderLen+7] = notifyCookie>>8, notifyCookie&0xff
 	}
 	return m
 }

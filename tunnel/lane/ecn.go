@@ -2,8 +2,6 @@ package lane
 
 import "vpngw/offload"
 
-const ecnMask = offload.ECNMask
-
 // decapsulated is what becomes of the ECN field of a packet when its outer header is
 // taken off.
 type decapsulated struct {
@@ -46,8 +44,8 @@ var ecnTable = [4][4]decapsulated{
 // its way under an outer header of TOS outer. It returns false for a packet that must
 // be dropped. The DSCP stays what it was.
 func (t *Tunnel) decapsulateECN(packet []byte, outer, inner uint8) bool {
-	inner &= ecnMask
-	d := &ecnTable[inner][outer&ecnMask]
+	inner &= offload.ECNMask
+	d := &ecnTable[inner][outer&offload.ECNMask]
 	if d.anomaly {
 		t.Counters.ECNAnomaliesIn.Add(1)
 	}

@@ -31,5 +31,5 @@ func (m *Mark) on(spi uint64) bool { return uint32(spi) == m.sum(uint32(spi>>32)
 // ours tells whether an IKE message names an SPI of ours (RFC 7296 §3.1), be it as the
 // initiator's or the responder's.
 func (m *Mark) ours(message []byte) bool {
-	return len(message) >= ikeHeader && (m.on(binary.BigEndian.Uint64(message[8:])) || m.on(binary.BigEndian.Uint64(message)))
+	return len(message) >= ikeHeaderLen && (m.on(binary.BigEndian.Uint64(message[8:])) || m.on(binary.BigEndian.Uint64(message)))
 }

@@ -26,10 +26,10 @@ func TestMark(t *testing.T) {
 		seen[spi] = true
 		for _, responder := range []bool{false, true} {
 			message := namingSPI(spi, responder)
-			if !m.ours(message) || !m.ours(message[:ikeHeader]) {
+			if !m.ours(message) || !m.ours(message[:ikeHeaderLen]) {
 				t.Fatalf("%016x is not known again", spi)
 			}
-			if m.ours(message[:ikeHeader-1]) {
+			if m.ours(message[:ikeHeaderLen-1]) {
 				t.Fatal("a message without a whole header is taken for ours")
 			}
 			if other.ours(message) || m.ours(namingSPI(spi^1, responder)) || m.ours(namingSPI(spi^1<<63, responder)) {

@@ -1,13 +1,15 @@
 package lane
 
+import "vpngw/offload"
+
 // outerTOS is the TOS of the datagram that carries a packet of TOS inner: its ECN field
 // (RFC 6040 §4.1, normal mode) and, if asked for, its DSCP (RFC 4301 §5.1.2).
 func (t *Tunnel) outerTOS(inner uint8) (outer uint8) {
 	if !t.NoECN {
-		outer = inner & ecnMask
+		outer = inner & offload.ECNMask
 	}
 	if t.CopyDSCP {
-		outer |= inner &^ ecnMask
+		outer |= inner &^ offload.ECNMask
 	}
 	return outer
 }

@@ -1,9 +1,7 @@
 package demo
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 
 	"vpngw/integration/lab/load"
@@ -78,32 +76,10 @@ func (c *contest) share(i int) float64 {
 func (c *contest) worstJain() float64 {
 	worst := math.Inf(1)
 	for _, m := range c.judged() {
-		worst = min(worst, jain(m.mbit))
+		worst = min(worst, load.Jain(m.mbit))
 	}
 	if len(c.judged()) == 0 {
 		return 0
 	}
 	return worst
-}
-
-// jain is Jain's fairness index of shares: 1 when all are equal, 1/n when one has everything, and 0 of nothing at all.
-func jain(shares []float64) float64 {
-	sum, squares := 0.0, 0.0
-	for _, x := range shares {
-		sum += x
-		squares += x * x
-	}
-	if squares == 0 {
-		return 0
-	}
-	return sum * sum / (float64(len(shares)) * squares)
-}
-
-// percentile is the smallest value that at least p percent of the values do not exceed, and zero of none.
-func percentile[T cmp.Ordered](values []T, p float64) (v T) {
-	if len(values) == 0 {
-		return v
-	}
-	rank := int(math.Ceil(p / 100 * float64(len(values))))
-	return slices.Sorted(slices.Values(values))[min(max(rank, 1), len(values))-1]
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"vpngw/integration/lab/load"
 )
 
 // display shows one second after another: on a terminal each in the place of the one before, elsewhere a line each.
@@ -58,7 +60,7 @@ func (m moment) line(heading string) string {
 	for _, mbit := range m.mbit {
 		fmt.Fprintf(&b, "  %s %4.1f", bar(mbit, shortBar), mbit)
 	}
-	fmt.Fprintf(&b, "  Jain %.2f  probe %9s", jain(m.mbit), delay(m.probe, 50))
+	fmt.Fprintf(&b, "  Jain %.2f  probe %9s", load.Jain(m.mbit), delay(m.probe, 50))
 	return b.String()
 }
 
@@ -72,7 +74,7 @@ func (m moment) block(heading string) []string {
 		}
 		lines = append(lines, fmt.Sprintf("  tunnel %d, %s %s %4.1f", i+1, flows, bar(mbit, longBar), mbit))
 	}
-	return append(lines, fmt.Sprintf("  Mbit/s; Jain's index %.2f; probe in tunnel %d: %s", jain(m.mbit), len(m.mbit), delay(m.probe, 50)))
+	return append(lines, fmt.Sprintf("  Mbit/s; Jain's index %.2f; probe in tunnel %d: %s", load.Jain(m.mbit), len(m.mbit), delay(m.probe, 50)))
 }
 
 // bar is a rate in Mbit/s as a bar in a field of a length that stands for the whole wire, to an eighth of a character.

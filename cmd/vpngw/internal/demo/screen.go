@@ -7,6 +7,7 @@ import (
 
 	"vpngw/integration/lab"
 	"vpngw/integration/lab/daemon"
+	"vpngw/integration/lab/load"
 )
 
 // screenWidth is the longest line of the last screen, in characters.
@@ -105,7 +106,7 @@ func delay(of []time.Duration, p float64) string {
 	if len(of) == 0 {
 		return "none came"
 	}
-	return ms(percentile(of, p))
+	return ms(load.Percentile(of, p))
 }
 
 // cut shortens a line to a number of characters.

@@ -76,8 +76,8 @@ func TestJain(t *testing.T) {
 	}{
 		{nil, 0}, {[]float64{0, 0}, 0}, {[]float64{7, 7, 7, 7}, 1}, {[]float64{5, 0, 0, 0}, 0.25}, {[]float64{8, 1, 1, 1}, 121.0 / 268},
 	} {
-		if got := jain(c.shares); math.Abs(got-c.want) > 1e-9 {
-			t.Errorf("jain(%v) = %v, want %v", c.shares, got, c.want)
+		if got := load.Jain(c.shares); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("load.Jain(%v) = %v, want %v", c.shares, got, c.want)
 		}
 	}
 }
@@ -85,11 +85,11 @@ func TestJain(t *testing.T) {
 func TestPercentile(t *testing.T) {
 	values := []int{5, 1, 4, 2, 3}
 	for p, want := range map[float64]int{0: 1, 20: 1, 50: 3, 80: 4, 81: 5, 99: 5, 100: 5} {
-		if got := percentile(values, p); got != want {
+		if got := load.Percentile(values, p); got != want {
 			t.Errorf("percentile %v of %v = %d, want %d", p, values, got, want)
 		}
 	}
-	if got := percentile([]int(nil), 50); got != 0 {
+	if got := load.Percentile([]int(nil), 50); got != 0 {
 		t.Errorf("percentile of nothing = %d", got)
 	}
 }
