@@ -69,22 +69,23 @@ func (l *Lane) askFences() {
 	l.fencing = 0
 }
 
-// inOrder tells whether a packet off this lane's own TUN queue may be handled now, of a
-// tunnel that is coming or has just come. Otherwise it is held.
-func (l *Lane) inOrder(m *move, h handed) bool {
-	f := &l.out[m.from.index].fence
+// inOrder keeps a packet off this lane's own TUN queue, of a tunnel that is coming or has
+// just come, until those before it have been handled.
+func (l *Lane) inOrder(m *move, h handed) {
 	switch {
 	case !m.arrived:
 		l.detain(m, h, 0)
-	case l.now < m.until:
-		l.detain(m, h, f.want.Load()+1)
-		l.fencing |= 1 << m.from.index
-	case len(m.held) > 0:
-		l.detain(m, h, f.want.Load())
+	case m.last != 0:
+		l.detain(m, h, m.last)
 	default:
-		return true
+		l.detain(m, h, l.nextFence(m.from))
 	}
-	return false
+}
+
+// nextFence is the number of the request that this turn makes of another lane.
+func (l *Lane) nextFence(of *Lane) uint64 {
+	l.fencing |= 1 << of.index
+	return l.out[of.index].fence.want.Load() + 1
 }
 
 // afterFence handles what waited for the fences of a lane up to passed.
@@ -99,16 +100,23 @@ func (l *Lane) afterFence(from *Lane, passed uint64) {
 			n++
 		}
 		m.held = append(m.held[:0], m.held[n:]...)
-		if len(m.held) == 0 && l.now >= m.until {
+		switch {
+		case m.last == 0 && l.now >= m.until:
+			m.last = l.nextFence(from)
+		case m.last != 0 && m.last <= passed:
 			l.settled(m)
 		}
 	}
 }
 
-// fencePassed tells whether something that is held because of a fence may be handled.
+// fencePassed tells whether something that waits for a fence may go on.
 func (l *Lane) fencePassed(k *link) bool {
 	for _, m := range l.coming {
-		if m.from == k.to && m.arrived && len(m.held) > 0 && m.held[0].fence <= k.fence.passed() {
+		next := m.last
+		if len(m.held) > 0 {
+			next = m.held[0].fence
+		}
+		if m.from == k.to && m.arrived && next != 0 && next <= k.fence.passed() {
 			return true
 		}
 	}

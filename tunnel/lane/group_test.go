@@ -188,6 +188,7 @@ type simFlow struct {
 	*flow
 	back      *flow
 	queue     int      // of the TUN, that the kernel gives its packets to
+	oneWay    bool     // nothing ever comes back, so that its queue stays
 	out, in   uint32   // numbers of the next packets
 	sent, got []uint32 // numbers, as they came out
 }
@@ -197,10 +198,11 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	for n := range 2 {
 		home := s.rand.IntN(3)
 		st := &simTunnel{site: siteOn(s.gates, n+1, home)}
-		for port := range 2 {
+		for port := range 3 {
 			f := tcp4(n+1, uint16(1000+port))
 			st.flows = append(st.flows, &simFlow{flow: f, back: f.back(), queue: home})
 		}
+		st.flows[2].oneWay, st.flows[2].queue = true, s.rand.IntN(3)
 		s.tunnels = append(s.tunnels, st)
 	}
 	// The second site replaced the routes of the first only if it did not know them.
@@ -228,9 +230,7 @@ func (s *simulation) step() {
 			f.out++
 		}
 	case 3, 4:
-		b := st.seal(f.back.packet(number(f.in), true))
-		f.in++
-		st.socket.arrive(len(b), b)
+		s.answer(st, f)
 	case 5:
 		if st.blocked = !st.blocked; st.blocked {
 			st.block(0)
@@ -248,19 +248,47 @@ func (s *simulation) step() {
 		})
 	case 7:
 		s.move(st)
+		s.pass()
 	default:
 		s.turn(s.rand.IntN(len(s.gates)))
 	}
 }
 
-// move moves a tunnel whose flows have all come to its home's queue.
-func (s *simulation) move(st *simTunnel) {
+// answer makes a packet of the peer arrive.
+func (s *simulation) answer(st *simTunnel, f *simFlow) {
+	if f.oneWay {
+		return
+	}
+	b := st.seal(f.back.packet(number(f.in), true))
+	f.in++
+	st.socket.arrive(len(b), b)
+}
+
+// atHome tells whether the flows of a tunnel have come to its home's queue.
+func (s *simulation) atHome(st *simTunnel) bool {
 	for _, f := range st.flows {
-		if f.queue != st.Home().index {
+		if !f.oneWay && f.queue != st.Home().index {
+			return false
+		}
+	}
+	return true
+}
+
+// pass lets time go by as soon as no flow has still to come to its tunnel's home.
+func (s *simulation) pass() {
+	for _, st := range s.tunnels {
+		if !s.atHome(st) {
 			return
 		}
 	}
-	if st.Move(s.gates[s.rand.IntN(len(s.gates))].lane, uplinkOn(s.gates)) {
+	for _, g := range s.gates {
+		g.advance(time.Duration(settleTime / 2))
+	}
+}
+
+// move moves a tunnel to which all its flows have come.
+func (s *simulation) move(st *simTunnel) {
+	if s.atHome(st) && st.Move(s.gates[s.rand.IntN(len(s.gates))].lane, uplinkOn(s.gates)) {
 		s.moves++
 	}
 }
@@ -348,9 +376,7 @@ func TestMoveKeepsOrder(t *testing.T) {
 				if i%150 == 149 { // a pause in which all flows have come to their queues
 					for _, st := range s.tunnels {
 						for _, f := range st.flows {
-							b := st.seal(f.back.packet(number(f.in), true))
-							f.in++
-							st.socket.arrive(len(b), b)
+							s.answer(st, f)
 						}
 					}
 					for range 20 {
@@ -370,5 +396,36 @@ func TestMoveKeepsOrder(t *testing.T) {
 	t.Logf("%d moves", moves)
 	if moves < 500 {
 		t.Errorf("only %d moves", moves)
+	}
+}
+
+// TestFenceReadsTheQueue: also packets that came into the queue since the last poll are
+// handed over before the fence is passed.
+func TestFenceReadsTheQueue(t *testing.T) {
+	gates := newGates(t, 2)
+	siteOn(gates, 1, 1)
+	asked := gates[1].lane.out[0]
+	if err := gates[0].lane.poll(false); err != nil {
+		t.Fatal(err)
+	}
+	for range tunReads + 1 {
+		gates[0].tun.push(tcp4(1, 5).plain(nil))
+	}
+	asked.fence.want.Add(1)
+	gates[0].lane.turn()
+	if asked.fence.passed() != 0 {
+		t.Error("the fence was passed with a packet in the queue")
+	}
+	asked.fence.want.Add(1) // a later request does not hold up the one before
+	gates[0].step()
+	if got := asked.fence.passed(); got != 1 {
+		t.Errorf("passed %d, want 1", got)
+	}
+	gates[0].step()
+	if got := asked.fence.passed(); got != 2 {
+		t.Errorf("passed %d, want 2", got)
+	}
+	if n := gates[0].lane.counters.HandedOver.Load(); n != tunReads+1 {
+		t.Errorf("%d packets were handed over", n)
 	}
 }

@@ -113,7 +113,8 @@ func (l *Lane) stays(s *slot, n int) bool {
 		return false
 	}
 	if m := l.coming[s.tunnel]; m != nil {
-		return l.inOrder(m, handed{slot: s, length: n})
+		l.inOrder(m, handed{slot: s, length: n})
+		return false
 	}
 	return true
 }

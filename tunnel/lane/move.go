@@ -36,7 +36,8 @@ type move struct {
 
 	held    []held
 	arrived bool
-	until   int64 // lane time at which it has settled
+	until   int64  // lane time from which on no flow changes queues any more
+	last    uint64 // number of the last fence, asked for after that
 }
 
 // held is a packet that waits for a move, or for a fence.
@@ -184,10 +185,10 @@ func (l *Lane) settled(m *move) {
 	e.mu.Unlock()
 }
 
-// settles is the lane time at which a move can be ended; 0: there is none.
+// settles is the lane time at which the last fence of a move is due; 0: there is none.
 func (l *Lane) settles() (at int64) {
 	for _, m := range l.coming {
-		if m.arrived && len(m.held) == 0 && (at == 0 || m.until < at) {
+		if m.arrived && m.last == 0 && (at == 0 || m.until < at) {
 			at = m.until
 		}
 	}
