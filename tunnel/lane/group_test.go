@@ -384,9 +384,8 @@ func TestMoveKeepsOrder(t *testing.T) {
 							s.turn(i)
 						}
 					}
-					for _, g := range s.gates {
-						g.advance(time.Second)
-					}
+					s.pass()
+					s.pass()
 				}
 			}
 			s.finish()
