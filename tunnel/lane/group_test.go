@@ -45,19 +45,6 @@ func uplinkOn(gates []*gate) func(*Lane) *Uplink {
 	return func(l *Lane) *Uplink { return gates[l.index].uplink }
 }
 
-// settleAll turns all lanes until none has anything to do.
-func settleAll(gates []*gate) {
-	for quiet := 0; quiet < 3; quiet++ {
-		for _, g := range gates {
-			before := g.lane.counters.UDPSend.Calls.Load() + g.lane.counters.TUNWrite.Calls.Load() + g.lane.counters.TUNRead.Calls.Load()
-			g.step()
-			if !g.lane.rests() || before != g.lane.counters.UDPSend.Calls.Load()+g.lane.counters.TUNWrite.Calls.Load()+g.lane.counters.TUNRead.Calls.Load() {
-				quiet = -1
-			}
-		}
-	}
-}
-
 // TestHandOver: a packet that comes to another lane leaves by its tunnel's home, in order,
 // and its slot comes back.
 func TestHandOver(t *testing.T) {
