@@ -355,7 +355,7 @@ func (s *simulation) inOrder(what string, got []uint32, want uint32) {
 // another of its flow, and control's commands run in their order where the tunnel is.
 func TestMoveKeepsOrder(t *testing.T) {
 	moves := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			s := newSimulation(t, seed)
 			for i := range 600 {
