@@ -3,6 +3,7 @@ package lane
 import (
 	"math/bits"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -55,6 +56,19 @@ type link struct {
 	packets  *ring[handed] // from pushes, to pops
 	spent    *ring[*slot]  // to pushes, from pops
 	fence    fence         // that from asks of to
+}
+
+// mates is a lane's side of the others of its group; all nil and zero for a lane that is
+// alone.
+type mates struct {
+	out, in []*link           // by the index of the other lane; nil at its own
+	asleep  atomic.Bool       // it has to be woken
+	wakes   uint64            // bits of lanes to wake at the end of the turn
+	fencing uint64            // bits of lanes to ask for a fence
+	atTurn  []func()          // commands for the beginning of a turn
+	coming  map[*Tunnel]*move // tunnels that move here, or did a moment ago
+	leaving map[*Tunnel]*move // tunnels that move away
+	guest   guest
 }
 
 // guest is what an ESP datagram that another lane has received is looked at with.

@@ -88,16 +88,7 @@ type Lane struct {
 	admission  admission
 	mark       *Mark
 	mail       mail
-
-	// Beside other lanes; all of it is nil or zero for one that is alone.
-	out, in []*link           // by the index of the other lane; nil at its own
-	asleep  atomic.Bool       // it has to be woken
-	wakes   uint64            // bits of lanes to wake at the end of the turn
-	fencing uint64            // bits of lanes to ask for a fence
-	atTurn  []func()          // commands for the beginning of a turn
-	coming  map[*Tunnel]*move // tunnels that move here, or did a moment ago
-	leaving map[*Tunnel]*move // tunnels that move away
-	guest   guest
+	mates
 }
 
 // New returns a lane that is alone, without TUN, sockets and tunnels. Close it after Run
