@@ -51,7 +51,7 @@ func TestNoAllocation(t *testing.T) {
 					}
 					spare = append(spare, n)
 				}
-				q.InFlight(now, i%2*1000)
+				q.InFlight(now, i%2*1000, 0)
 				for {
 					s := q.Next(now)
 					if s.Verdict == Nothing {

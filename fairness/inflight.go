@@ -26,7 +26,7 @@ const (
 type inflight struct {
 	known bool // there was a report: without, nothing is limited
 	held  bool // since the last report the limit held something back
-	bytes int  // below us: as reported, and what was sent since
+	bytes int  // below us: as reported, what the caller has taken and not sent, and what it took since
 	peak  int  // most of that since the last report
 	limit int
 	floor int
@@ -41,7 +41,9 @@ type inflight struct {
 }
 
 // drain is how fast the device takes what it is given, as far as that is known: it is seen
-// between two reports of which the second says that the device was still busy.
+// between two reports of which the second says that the device was still busy. What the
+// caller holds itself does not make the device busy: a caller that gets no processor would
+// take its own slowness for the device's, and become slower still.
 type drain struct {
 	rate  int   // bytes per second; 0: not known
 	at    int64 // of the last report
@@ -70,13 +72,14 @@ func (l *inflight) hold(now int64) {
 	l.held = true
 }
 
-// report takes what is below us now and returns whether the limit changed.
-func (l *inflight) report(now int64, bytes int) (changed bool) {
-	before := l.limit
-	l.measure(now, bytes)
-	l.slack = min(l.slack, bytes)
+// report takes what is below us now: queued in sockets, and unsent with the caller. It
+// returns whether the limit changed.
+func (l *inflight) report(now int64, queued, unsent int) (changed bool) {
+	before, bytes := l.limit, queued+unsent
+	l.measure(now, queued, bytes)
+	l.slack = min(l.slack, queued)
 	l.count++
-	if l.held && bytes == 0 { // it ran dry: what it drained was too little
+	if l.held && queued == 0 { // it ran dry: what it drained was too little
 		l.limit += max(l.peak, l.floor)
 		l.restart(now)
 	}
@@ -93,10 +96,10 @@ func (l *inflight) report(now int64, bytes int) (changed bool) {
 	return l.limit != before
 }
 
-// measure watches the drain, given what is below us now.
-func (l *inflight) measure(now int64, bytes int) {
+// measure watches the drain, given what sockets hold now, and what is below us in all.
+func (l *inflight) measure(now int64, queued, bytes int) {
 	d := &l.drain
-	if bytes > 0 && d.at != 0 {
+	if queued > 0 && d.at != 0 {
 		d.bytes += max(l.bytes-bytes, 0)
 		d.busy += now - d.at
 	}
@@ -125,13 +128,14 @@ func (l *inflight) restart(now int64) {
 }
 
 // InFlight tells the queue how many bytes the sockets of its uplink hold now, as SIOCOUTQ
-// counts them. From the first call on the queue holds Next back by a limit of its own:
-// call it, when Wake asks for it and whenever it costs nothing, before Next.
-func (q *Queue[T]) InFlight(now int64, bytes int) {
+// counts them, and how many the caller has taken and not sent yet. From the first call on
+// the queue holds Next back by a limit of its own: call it, when Wake asks for it and
+// whenever it costs nothing, before Next.
+func (q *Queue[T]) InFlight(now int64, queued, unsent int) {
 	q.now = now
-	if q.inflight.report(now, max(bytes, 0)) {
+	if q.inflight.report(now, max(queued, 0), max(unsent, 0)) {
 		q.counters.InFlightLimit.Store(int64(q.inflight.limit))
 		q.tune()
 	}
-	q.counters.InFlight.Store(int64(bytes))
+	q.counters.InFlight.Store(int64(queued + unsent))
 }

@@ -175,7 +175,7 @@ func (m *model) checkNothing(t *rapid.T) {
 	if rapid.Bool().Draw(t, "sleep") {
 		m.now = wake
 		if m.q.inflight.known {
-			m.q.InFlight(m.now, 0)
+			m.q.InFlight(m.now, 0, 0)
 		}
 		if m.q.Next(m.now).Verdict == Nothing {
 			t.Fatal("nothing to serve when Wake said there would be")
@@ -229,7 +229,7 @@ func runModel(t *rapid.T) {
 		"idle":        func(t *rapid.T) { m.now += 2 * idleAfter },
 		"rate":        func(t *rapid.T) { m.q.SetRate(m.now, rates.Draw(t, "rate")) },
 		"in flight": func(t *rapid.T) {
-			m.q.InFlight(m.now, rapid.IntRange(0, 2*m.q.inflight.bytes+1).Draw(t, "bytes"))
+			m.q.InFlight(m.now, rapid.IntRange(0, 2*m.q.inflight.bytes+1).Draw(t, "bytes"), 0)
 		},
 		"class": func(t *rapid.T) {
 			c, config := class(t), drawClass(t)

@@ -109,7 +109,7 @@ func TestInFlightLimit(t *testing.T) {
 	}
 	now := int64(1)
 	turn := func(left int) { // the limit was reached, and so much is left a moment later
-		l.report(now, left)
+		l.report(now, left, 0)
 		for !l.full() {
 			l.sent(1000)
 		}
@@ -135,9 +135,9 @@ func TestInFlightLimit(t *testing.T) {
 	if l.limit != minInFlight {
 		t.Errorf("shrinks to %d, want the floor", l.limit)
 	}
-	l.report(now, l.limit)
+	l.report(now, l.limit, 0)
 	for range 1000 {
-		l.report(now, 0) // never held back: neither needed nor too small
+		l.report(now, 0, 0) // never held back: neither needed nor too small
 		now += inFlightInterval
 	}
 	if l.limit != minInFlight {
@@ -154,7 +154,7 @@ func TestInFlightLimitOfALateCaller(t *testing.T) {
 	const drains = 12_500_000 // bytes a second
 	now, below := int64(1), 0
 	for i := range 20_000 {
-		l.report(now, below)
+		l.report(now, below, 0)
 		for !l.full() {
 			l.sent(1500)
 			below += 1500
@@ -172,6 +172,23 @@ func TestInFlightLimitOfALateCaller(t *testing.T) {
 	}
 }
 
+// A caller that is slow itself, because it gets little processor, does not take its own
+// slowness for the device's.
+func TestInFlightLimitOfASlowCaller(t *testing.T) {
+	var l inflight
+	l.init()
+	l.floor = minInFlight
+	now := int64(1)
+	for range 1000 {
+		l.report(now, 0, 60_000) // taken and not sent yet, while the device has nothing to do
+		now += int64(30 * time.Millisecond)
+		l.sent(60_000)
+	}
+	if l.limit < startInFlight {
+		t.Errorf("the limit is %d although the device never had anything to do", l.limit)
+	}
+}
+
 // A device that drops what does not fit never lets the limit hold anything back; it still
 // comes down to what the device needs.
 func TestInFlightLimitOfADeviceThatDrops(t *testing.T) {
@@ -182,7 +199,7 @@ func TestInFlightLimitOfADeviceThatDrops(t *testing.T) {
 	const drains, room = 12_500_000, 256 << 10
 	now, below := int64(1), 0
 	for range 20_000 {
-		l.report(now, below)
+		l.report(now, below, 0)
 		for range 20 { // as much as arrives
 			if l.full() {
 				l.hold(now)
@@ -203,7 +220,7 @@ func TestInFlightLimitOfADeviceThatDrops(t *testing.T) {
 func TestInFlightHoldsBack(t *testing.T) {
 	q := NewQueue[int](Config{})
 	c := q.NewClass(ClassConfig{})
-	q.InFlight(1, 0)
+	q.InFlight(1, 0, 0)
 	for range 100 {
 		put(q, 1, c, 1, 44)
 	}
@@ -220,7 +237,7 @@ func TestInFlightHoldsBack(t *testing.T) {
 	if q.Next(1+inFlightPoll).Verdict != Nothing || q.Wake() != 1+2*inFlightPoll {
 		t.Errorf("without a report, Wake says %d", q.Wake())
 	}
-	q.InFlight(q.Wake(), 1000)
+	q.InFlight(q.Wake(), 1000, 0)
 	if q.Next(q.Wake()).Verdict != Send {
 		t.Error("still held although the device drained")
 	}

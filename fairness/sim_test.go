@@ -134,7 +134,7 @@ func (s *sim) enqueue(t *simTunnel, p *simPacket, k Packet) {
 func (s *sim) turn() {
 	if s.selfish {
 		below := max(float64(s.wireFree-s.now), 0) * s.link / 8e9
-		s.q.InFlight(s.now, int(below))
+		s.q.InFlight(s.now, int(below), 0)
 	}
 	for {
 		v := s.q.Next(s.now)

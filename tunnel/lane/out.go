@@ -275,6 +275,15 @@ func (l *Lane) flushTurn() {
 	}
 }
 
+// flushUplink sends the trains of an uplink.
+func (l *Lane) flushUplink(u *Uplink) {
+	for i := len(l.open) - 1; i >= 0; i-- {
+		if t := l.open[i]; t.uplink == u {
+			l.flush(t)
+		}
+	}
+}
+
 // flushFull sends the trains that are full.
 func (l *Lane) flushFull() {
 	for i := len(l.open) - 1; i >= 0; i-- {

@@ -101,22 +101,27 @@ func (l *Lane) serve() {
 func (l *Lane) serveUplink(u *Uplink) {
 	q := u.queue
 	l.reportFlight(u)
-	reported := 0
+	pushed := 0 // how far what is sealed was sent since more was
 	for sent := 0; sent < served; {
 		slice := q.Next(l.clock())
 		switch slice.Verdict {
 		case fairness.Send:
 			sent += l.sendSlice(u, slice)
+			pushed = 0
 		case fairness.Drop:
 			l.dropSegment(u, slice)
 		case fairness.Nothing:
-			if sent == reported || u.shaped {
+			// The in-flight limit may be all that holds the queue back, and what is sealed
+			// counts: a device that runs dry must not wait for it.
+			if u.shaped || pushed == 2 || l.unsent(u) == 0 {
 				return
 			}
-			// The in-flight limit may be all that holds the queue back.
-			l.flushFull()
+			if pushed++; pushed == 1 {
+				l.flushFull()
+			} else {
+				l.flushUplink(u)
+			}
 			l.reportFlight(u)
-			reported = sent
 		}
 	}
 	u.more = true
@@ -125,7 +130,7 @@ func (l *Lane) serveUplink(u *Uplink) {
 // reportFlight tells the queue what is below it, if that is what has to hold it back.
 func (l *Lane) reportFlight(u *Uplink) {
 	if !u.shaped {
-		u.queue.InFlight(l.clock(), u.inFlight(l.now)+l.unsent(u))
+		u.queue.InFlight(l.clock(), u.inFlight(l.now), l.unsent(u))
 	}
 }
 
