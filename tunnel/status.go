@@ -54,17 +54,20 @@ type EdgeStatus struct {
 	Bytes        uint64  `json:"bytes"`
 	Packets      uint64  `json:"packets"`
 	BytesPerCall float64 `json:"bytes_per_call"`
+	WouldBlock   uint64  `json:"would_block"` // calls beside these that found nothing to take, or no room
 
 	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
 
 // LaneStatus is the data path's own.
 type LaneStatus struct {
-	Turns        uint64 `json:"turns"`
-	Sleeps       uint64 `json:"sleeps"`
-	QueueBytes   int64  `json:"queue_bytes"` // memory of packets that wait
-	EventsLost   uint64 `json:"events_lost"`
-	TUNFallbacks uint64 `json:"tun_fallbacks"`
+	Turns        uint64            `json:"turns"`
+	Sleeps       uint64            `json:"sleeps"`
+	Wakes        map[string]uint64 `json:"wakes"`       // sleeps by what ended them: socket, writable, tun, timer, command
+	TrainEnds    map[string]uint64 `json:"train_ends"`  // trains of datagrams by why they left: full, size, tos, turn, shortage
+	QueueBytes   int64             `json:"queue_bytes"` // memory of packets that wait
+	EventsLost   uint64            `json:"events_lost"`
+	TUNFallbacks uint64            `json:"tun_fallbacks"`
 }
 
 // TunnelStatus is one tunnel.
@@ -165,6 +168,7 @@ func (g *Gateway) status() Status {
 		Drops: g.drops(),
 		Lane: LaneStatus{
 			Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(), QueueBytes: c.QueueBytes.Load(),
+			Wakes: wakes(&c.Wakes), TrainEnds: trainEnds(c),
 			EventsLost: c.EventsLost.Load(), TUNFallbacks: c.TUNFallbacks.Load(),
 		},
 		IKE: rejected(g.machine.Strangers()),
@@ -209,8 +213,23 @@ func mergeEnds(c *lane.LaneCounters) map[string]uint64 {
 	return m
 }
 
+func wakes(w *lane.Wakes) map[string]uint64 {
+	return map[string]uint64{
+		"socket": w.Socket.Load(), "writable": w.Writable.Load(), "tun": w.TUN.Load(),
+		"timer": w.Timer.Load(), "command": w.Command.Load(),
+	}
+}
+
+func trainEnds(c *lane.LaneCounters) map[string]uint64 {
+	m := map[string]uint64{}
+	for e := range c.TrainEnds {
+		m[lane.TrainEnd(e).String()] = c.TrainEnds[e].Load()
+	}
+	return m
+}
+
 func edgeStatus(e *lane.Edge) EdgeStatus {
-	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load()}
+	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load(), WouldBlock: e.WouldBlock.Load()}
 	for n := range e.Sizes {
 		s.Sizes = append(s.Sizes, e.Sizes[n].Load())
 	}

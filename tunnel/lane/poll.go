@@ -125,6 +125,9 @@ func (l *Lane) poll(wait bool) error {
 		}
 		return fmt.Errorf("wait for packets: %w", err)
 	}
+	if wait {
+		l.counters.Wakes.count(l.polled[:n])
+	}
 	for _, ev := range l.polled[:n] {
 		switch ev.Fd {
 		case wakeKey:
