@@ -22,7 +22,8 @@ const (
 // arena is two sites, joined by gateways that run.
 type arena struct {
 	*lab.Sites
-	a, b *daemon.Gateway
+	a, b  *daemon.Gateway
+	names [2]*symbols // of their programs, for a goroutine each
 }
 
 // newArena builds the sites on a wire and starts the program in them. It returns when the tunnel is up and both hosts
@@ -33,6 +34,11 @@ func newArena(ctx context.Context, w wire, program string, pin bool) (*arena, er
 		return nil, err
 	}
 	a := &arena{Sites: sites}
+	for i := range a.names {
+		if a.names[i], err = readSymbols(program); err != nil {
+			return nil, errors.Join(err, a.close())
+		}
+	}
 	if err := a.start(ctx, program, pin); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -111,7 +117,7 @@ func (a *arena) run(ctx context.Context, t traffic, meter *lab.CPUMeter, seconds
 		return r, ctx.Err()
 	case <-time.After(headStart):
 	}
-	if r, err = a.watch(ctx, t, meter, seconds); err != nil {
+	if r, err = a.watch(ctx, t, meter, time.Duration(seconds)*time.Second); err != nil {
 		cancel()
 	}
 	return r, err

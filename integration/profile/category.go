@@ -22,7 +22,7 @@ const (
 	wakeUps    category = "kernel: wake-ups"
 	clock      category = "clock"
 	goRuntime  category = "Go runtime"
-	control    category = "control, this profile"
+	control    category = "control"
 	rest       category = "the rest"
 )
 
@@ -39,16 +39,16 @@ type rule struct {
 }
 
 // rules are looked through from the top for each function of a stack, innermost first; the first that fits decides.
-// A function that none fits is like one of caller. So a system call belongs to the function of ours that made it,
-// and the kernel's work in it, softirqs that ran before it returned included, with it.
+// A function that none fits is like one of caller. So a system call belongs to the function of ours that made it, and the
+// kernel's work in it, softirqs that ran before it returned included, with it. Functions that the compiler has inlined are
+// their caller.
 var rules = []rule{
 	// Of the runtime, what only carries out its caller's work.
 	{"runtime.mem", caller}, // memmove, memclr, memequal, memhash
 	{"runtime.map", caller},
-	{"runtime.nanotime", caller},
+	{"runtime.nanotime", clock},
 	{"runtime.goexit", caller},
 	{"runtime.main", caller},
-	{"runtime/pprof.", control},
 	{"runtime.", goRuntime},
 
 	{"crypto/internal/fips140/aes", aead},
@@ -79,7 +79,6 @@ var rules = []rule{
 
 	{"vpngw/fairness.", scheduler},
 
-	{"vpngw/tunnel/lane.(*Lane).clock", clock},
 	{"vpngw/tunnel/lane.(*Lane).poll", wakeUps},
 	{"vpngw/tunnel/lane.(*Lane).wantWritable", wakeUps},
 	{"vpngw/tunnel/lane.(*timer)", wakeUps},

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-
-	"github.com/google/pprof/profile"
 )
 
 // asker asks a running gateway over its control socket.
@@ -51,13 +48,4 @@ func (a *asker) counters(ctx context.Context) (c counters, err error) {
 		return c, fmt.Errorf("/status: %w", err)
 	}
 	return c, nil
-}
-
-// profile watches for so many seconds what the gateway's processor time goes to.
-func (a *asker) profile(ctx context.Context, seconds int) (*profile.Profile, error) {
-	text, err := a.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
-	if err != nil {
-		return nil, err
-	}
-	return profile.Parse(bytes.NewReader(text))
 }

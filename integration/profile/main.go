@@ -39,6 +39,7 @@ func main() {
 // options are the flags, parsed.
 type options struct {
 	seconds         int
+	functions       int // to show of each account
 	wires           []wire
 	kinds           []traffic
 	pin             bool
@@ -48,7 +49,8 @@ type options struct {
 
 func parseFlags(args []string) (o options, err error) {
 	f := flag.NewFlagSet("profile", flag.ContinueOnError)
-	f.IntVar(&o.seconds, "seconds", 8, "length of what is watched of each kind of traffic, in `seconds`; 100 samples of a busy gateway in each")
+	f.IntVar(&o.seconds, "seconds", 8, "length of what is watched of each kind of traffic, in `seconds`; 4,000 samples of a busy gateway in each")
+	f.IntVar(&o.functions, "functions", 0, "also show so many functions, ours and the kernel's, in which most samples were taken")
 	only := f.String("only", "", "comma-separated `names` of wires and traffic; of what is not named, all: "+strings.Join(names(), ", "))
 	f.BoolVar(&o.pin, "pin", false, "run host A and gateway A on core 0, host B and gateway B on core 1")
 	f.StringVar(&o.output, "o", "", "`file` for all figures as JSON")
@@ -60,8 +62,8 @@ func parseFlags(args []string) (o options, err error) {
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q: everything is a flag, see -help", f.Arg(0))
-	case o.seconds < 1:
-		return o, errors.New("-seconds must be at least 1")
+	case o.seconds < 1 || o.functions < 0:
+		return o, errors.New("-seconds must be at least 1, -functions at least 0")
 	case o.pin && runtime.NumCPU() < 2:
 		return o, errors.New("-pin needs two cores")
 	}
@@ -130,6 +132,7 @@ func (r *result) measure(ctx context.Context, w wire, o options, meter *lab.CPUM
 		one.Wire = w.name
 		r.Runs = append(r.Runs, one)
 		writeRun(out, w.title+", "+t.title, &one)
+		writeFunctions(out, &one, o.functions)
 	}
 	return nil
 }
@@ -142,7 +145,9 @@ func build(ctx context.Context, program, folder string) (path, version string, e
 		if err != nil {
 			describe = "unknown"
 		}
-		_, err = output(exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", program, "vpngw/cmd/vpngw"))
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", program, "vpngw/cmd/vpngw")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+		_, err = output(build)
 		if err != nil {
 			return "", "", err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -16,7 +17,9 @@ import (
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "vpngw")
-	if out, err := exec.Command("go", "build", "-o", path, "vpngw/cmd/vpngw").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", path, "vpngw/cmd/vpngw")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return path
@@ -65,22 +68,22 @@ func TestAccountOfTheProgram(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	both, err := a.run(ctx, kinds()[2], &lab.CPUMeter{}, 3)
+	both, err := a.run(ctx, kinds()[2], &lab.CPUMeter{}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, g := range both.Gateways {
 		t.Logf("gateway %s: %d samples, %.1f Gbit/s, differs by %+.1f %%", g.Name, g.Account.Samples, g.gigabits(), 100*g.gap())
 		for _, c := range []category{tunRead, headers, checksum, aead, udpSend, udpReceive, coalesce, tunWrite} {
-			if g.Account.Costs[c].Samples == 0 {
+			if g.Account.Costs[c] == 0 {
 				t.Errorf("gateway %s: no %s in %d samples", g.Name, c, g.Account.Samples)
 			}
 		}
 		if share := g.Account.share(rest); share > 0.10 {
 			t.Errorf("gateway %s: %.0f %% are of no known part", g.Name, 100*share)
 		}
-		// Three seconds have few samples on a machine that does something else: only a wrong sum is so far off.
-		if gap := g.gap(); gap < -0.25 || gap > 0.25 {
+		// More than the tolerance of a table, since the window is short: the kernel shows times in steps of 10 ms.
+		if gap := g.gap(); gap < -0.1 || gap > 0.1 {
 			t.Errorf("gateway %s: the account has %.2f s, the kernel counted %.2f s", g.Name, g.Account.Seconds, g.CPU)
 		}
 		c := g.Counters

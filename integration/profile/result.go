@@ -47,15 +47,16 @@ type gateway struct {
 	Counters counters `json:"counters"`
 }
 
-// micros is what a category cost for one unit of traffic, and its standard deviation, in microseconds.
+// micros is what a category cost for one unit of traffic, and its standard deviation, in microseconds: its share of what
+// the kernel counted.
 func (g *gateway) micros(c category) (cost, deviation float64) {
-	return 1e6 * g.Account.Costs[c].Seconds / g.Units, 1e6 * g.Account.deviation(c) / g.Units
+	return g.Account.share(c) * g.total(), g.Account.deviation(c) * g.total()
 }
 
-// total is micros of the whole account. Its deviation is that of the profile's clock: one tick at either end.
-func (g *gateway) total() (cost float64) { return 1e6 * g.Account.Seconds / g.Units }
+// total is what all of the gateway cost for one unit of traffic, in microseconds.
+func (g *gateway) total() float64 { return 1e6 * g.CPU / g.Units }
 
-// gap is by how much the account differs from what the kernel counted, as a part of that.
+// gap is by how much the time of all samples differs from what the kernel counted, as a part of that.
 func (g *gateway) gap() float64 {
 	if g.CPU == 0 {
 		return 0

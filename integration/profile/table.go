@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// tolerance is by how much an account may differ from what the kernel counted: the profile's clock looks at a thread
-// every 10 ms of its processor time, and what a thread has used since its last look is in no sample.
-const tolerance = 0.05
+// tolerance is by how much the samples may differ from what the kernel counted, which takes a thread's time a little
+// later than the sampler does, and at either end of the window another moment.
+const tolerance = 0.03
 
 // writeRun prints one run: the account of both gateways side by side, then what they counted.
 func writeRun(out io.Writer, title string, r *run) {
@@ -27,9 +27,9 @@ func writeRun(out io.Writer, title string, r *run) {
 		}
 		row(out, cells...)
 	}
-	row(out, "**sum**", fmt.Sprintf("%.2f", a.total()), "100", fmt.Sprintf("%.2f", b.total()), "100")
-	row(out, "as the kernel counts", fmt.Sprintf("%.2f", 1e6*a.CPU/a.Units), "", fmt.Sprintf("%.2f", 1e6*b.CPU/b.Units), "")
-	row(out, "difference, %", fmt.Sprintf("%+.1f", 100*a.gap()), "", fmt.Sprintf("%+.1f", 100*b.gap()), "")
+	row(out, "**sum: kernel's count**", fmt.Sprintf("%.2f", a.total()), "100", fmt.Sprintf("%.2f", b.total()), "100")
+	row(out, "all samples", fmt.Sprintf("%.2f", 1e6*a.Account.Seconds/a.Units), fmt.Sprintf("%+.1f", 100*a.gap()),
+		fmt.Sprintf("%.2f", 1e6*b.Account.Seconds/b.Units), fmt.Sprintf("%+.1f", 100*b.gap()))
 	fmt.Fprintln(out)
 	for _, g := range r.Gateways {
 		writeCounters(out, g)
@@ -37,7 +37,10 @@ func writeRun(out io.Writer, title string, r *run) {
 	writePath(out, r)
 	for _, g := range r.Gateways {
 		if gap := g.gap(); max(gap, -gap) > tolerance {
-			fmt.Fprintf(out, "The account of gateway %s DIFFERS by more than %.0f %% from what the kernel counted.\n", g.Name, 100*tolerance)
+			fmt.Fprintf(out, "The samples of gateway %s DIFFER by more than %.0f %% from what the kernel counted.\n", g.Name, 100*tolerance)
+		}
+		if g.Account.Lost > 0 {
+			fmt.Fprintf(out, "%d samples of gateway %s were LOST.\n", g.Account.Lost, g.Name)
 		}
 	}
 	fmt.Fprintln(out)
@@ -97,6 +100,18 @@ func writePath(out io.Writer, r *run) {
 	}
 	fmt.Fprintf(out, "Whole path: %.2f processors; gateway A %s, gateway B %s, hosts and the kernel's own threads %s; softirqs of the machine %.2f.\n",
 		p.CPU/p.Seconds, part(p.A), part(p.B), part(p.CPU-p.A-p.B), p.SoftIRQ/p.Seconds)
+}
+
+// writeFunctions prints the functions in which most samples of each gateway were taken.
+func writeFunctions(out io.Writer, r *run, count int) {
+	for _, g := range r.Gateways {
+		fmt.Fprintf(out, "    gateway %s   µs per %s   in itself\n", g.Name, r.Unit)
+		for _, f := range g.Account.Functions[:min(count, len(g.Account.Functions))] {
+			share := float64(f.Samples) / float64(g.Account.Samples)
+			fmt.Fprintf(out, "    %9.2f  %5.1f %%   %-24s %s\n", share*g.total(), 100*share, f.Category, f.Name)
+		}
+		fmt.Fprintln(out)
+	}
 }
 
 // shares prints counts as parts of a whole, the largest first, without the zeros.

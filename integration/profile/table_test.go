@@ -12,7 +12,8 @@ func seen(aeadSamples int64) run {
 	g := func(name string) *gateway {
 		g := &gateway{Name: name, Role: "seals", Seconds: 1, CPU: float64(whole) / 100, Units: 1e6, Account: account{
 			Samples: whole, Seconds: float64(whole) / 100,
-			Costs: map[category]cost{aead: {aeadSamples, float64(aeadSamples) / 100}, tunRead: {1000, 10}},
+			Costs:     map[category]int64{aead: aeadSamples, tunRead: 1000},
+			Functions: []function{{"rep_movs_alternative", tunRead, 900}, {"gcmAesEnc", aead, 500}},
 		}}
 		g.Counters = counters{
 			Edges: edges{
@@ -30,28 +31,29 @@ func seen(aeadSamples int64) run {
 
 func TestWriteRun(t *testing.T) {
 	r := seen(1000)
-	r.Gateways[1].CPU *= 1.5
+	r.Gateways[1].Account.Seconds *= 1.5
+	r.Gateways[1].Account.Lost = 7
 	var b strings.Builder
 	writeRun(&b, "default wire, TCP ×1", &r)
 	for _, want := range []string{
 		"### default wire, TCP ×1: 1.00 Gbit/s through the tunnel\n",
 		"| AEAD                     |   10.00 ± 0.22 |  50.0 |   10.00 ± 0.22 |  50.0 |\n",
 		"| the rest                 |    0.00 ± 0.01 |   0.0 |",
-		"| **sum**                  |          20.00 |   100 |          20.00 |   100 |\n",
-		"| as the kernel counts     |          20.00 |       |          30.00 |       |\n",
-		"| difference, %            |           +0.0 |       |          -33.3 |       |\n",
+		"| **sum: kernel's count**  |          20.00 |   100 |          20.00 |   100 |\n",
+		"| all samples              |          20.00 |  +0.0 |          30.00 | +50.0 |\n",
 		"    TUN read                100            45.0       5    0    0    0    0   95    0    0                 50\n",
 		"300 turns and 90 sleeps a second, 50.0 packets a wake-up; woken by tun 90.0 %, socket 10.0 %\n",
 		"trains sent because of full 75.0 %, turn 25.0 %; sent one by one after a refusal: 2\n",
 		"Whole path: 2.00 processors; gateway A 0.50 (25 %), gateway B 1.00 (50 %), hosts and the kernel's own threads 0.50 (25 %); softirqs of the machine 0.25.\n",
-		"The account of gateway B DIFFERS",
+		"The samples of gateway B DIFFER",
+		"7 samples of gateway B were LOST.",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
-	if strings.Contains(b.String(), "gateway A DIFFERS") {
-		t.Error("an account that agrees is said to differ")
+	if strings.Contains(b.String(), "gateway A DIFFER") {
+		t.Error("samples that agree are said to differ")
 	}
 }
 
@@ -83,6 +85,18 @@ func TestWriteDifferences(t *testing.T) {
 	}
 }
 
+func TestWriteFunctions(t *testing.T) {
+	r := seen(1000)
+	var b strings.Builder
+	writeFunctions(&b, &r, 1)
+	if want := "         9.00   45.0 %   kernel: TUN read         rep_movs_alternative\n"; strings.Count(b.String(), want) != 2 {
+		t.Errorf("not twice %q in\n%s", want, b.String())
+	}
+	if strings.Contains(b.String(), "gcmAesEnc") {
+		t.Error("more functions than asked for")
+	}
+}
+
 // What is written is read back.
 func TestResultFile(t *testing.T) {
 	file := t.TempDir() + "/out/profile.json"
@@ -95,7 +109,7 @@ func TestResultFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := got.find("default", "tcp1")
-	if one == nil || one.Gateways[1].Account.Costs[aead].Samples != 10 || got.find("nic", "tcp1") != nil {
+	if one == nil || one.Gateways[1].Account.Costs[aead] != 10 || got.find("nic", "tcp1") != nil {
 		t.Errorf("read %+v", got)
 	}
 	if _, err := readResult(file + "x"); err == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // watch takes the account of both gateways at once, and of the path around them.
-func (a *arena) watch(ctx context.Context, t traffic, meter *lab.CPUMeter, seconds int) (run, error) {
+func (a *arena) watch(ctx context.Context, t traffic, meter *lab.CPUMeter, length time.Duration) (run, error) {
 	roleA, roleB := t.roles()
 	r := run{Traffic: t.name, Unit: t.unit(), Gateways: []*gateway{{Name: "A", Role: roleA}, {Name: "B", Role: roleB}}}
 	before, err := a.read(meter)
@@ -22,7 +22,7 @@ func (a *arena) watch(ctx context.Context, t traffic, meter *lab.CPUMeter, secon
 	both, bothCtx := errgroup.WithContext(ctx)
 	for i, d := range []*daemon.Gateway{a.a, a.b} {
 		both.Go(func() error {
-			if err := r.Gateways[i].watch(bothCtx, d, seconds, t.perPacket); err != nil {
+			if err := r.Gateways[i].watch(bothCtx, d, a.names[i], length, t.perPacket); err != nil {
 				return fmt.Errorf("gateway %s: %w", r.Gateways[i].Name, err)
 			}
 			return nil
@@ -40,7 +40,7 @@ func (a *arena) watch(ctx context.Context, t traffic, meter *lab.CPUMeter, secon
 }
 
 // watch fills in what one gateway did in a window.
-func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, seconds int, perPacket bool) error {
+func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, names *symbols, length time.Duration, perPacket bool) error {
 	ask := newAsker(d.Socket())
 	counted, err := ask.counters(ctx)
 	if err != nil {
@@ -51,8 +51,7 @@ func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, seconds int, per
 		return err
 	}
 	start := time.Now()
-	p, err := ask.profile(ctx, seconds)
-	if err != nil {
+	if g.Account, err = take(d.Process.PID(), names, length); err != nil {
 		return err
 	}
 	g.Seconds = time.Since(start).Seconds()
@@ -64,7 +63,7 @@ func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, seconds int, per
 	if err != nil {
 		return err
 	}
-	g.Account, g.CPU, g.Counters = accountOf(p), after-used, now.since(counted)
+	g.CPU, g.Counters = after-used, now.since(counted)
 	bytes, packets, _ := g.Counters.carried()
 	if g.Units = float64(bytes) / superpacket; perPacket {
 		g.Units = float64(packets)
