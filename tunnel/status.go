@@ -168,11 +168,11 @@ func (g *Gateway) status() Status {
 		Drops: g.drops(),
 		Lane: LaneStatus{
 			Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(), QueueBytes: c.QueueBytes.Load(),
-			Wakes: wakes(&c.Wakes), TrainEnds: trainEnds(c),
 			EventsLost: c.EventsLost.Load(), TUNFallbacks: c.TUNFallbacks.Load(),
 		},
 		IKE: rejected(g.machine.Strangers()),
 	}
+	s.Lane.addCauses(c)
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
 	}
@@ -209,21 +209,6 @@ func mergeEnds(c *lane.LaneCounters) map[string]uint64 {
 	m := map[string]uint64{}
 	for e := range c.MergeEnds {
 		m[offload.End(e).String()] = c.MergeEnds[e].Load()
-	}
-	return m
-}
-
-func wakes(w *lane.Wakes) map[string]uint64 {
-	return map[string]uint64{
-		"socket": w.Socket.Load(), "writable": w.Writable.Load(), "tun": w.TUN.Load(),
-		"timer": w.Timer.Load(), "command": w.Command.Load(),
-	}
-}
-
-func trainEnds(c *lane.LaneCounters) map[string]uint64 {
-	m := map[string]uint64{}
-	for e := range c.TrainEnds {
-		m[lane.TrainEnd(e).String()] = c.TrainEnds[e].Load()
 	}
 	return m
 }
