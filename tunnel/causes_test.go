@@ -11,6 +11,7 @@ import (
 // What several lanes have counted is added up, and each cause has its name.
 func TestAddCauses(t *testing.T) {
 	var c lane.LaneCounters
+	c.Naps.Add(7)
 	c.Wakes.Socket.Add(1)
 	c.Wakes.Writable.Add(2)
 	c.Wakes.TUN.Add(3)
@@ -27,6 +28,7 @@ func TestAddCauses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		`"naps":14`,
 		`"wakes":{"command":10,"socket":2,"timer":8,"tun":6,"writable":4}`,
 		`"train_ends":{"full":20,"shortage":100,"size":40,"tos":60,"turn":80}`,
 	} {

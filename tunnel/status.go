@@ -63,6 +63,7 @@ type EdgeStatus struct {
 type LaneStatus struct {
 	Turns        uint64            `json:"turns"`
 	Sleeps       uint64            `json:"sleeps"`
+	Naps         uint64            `json:"naps"`        // sleeps so short that the Go scheduler has not heard of them
 	Wakes        map[string]uint64 `json:"wakes"`       // sleeps by what ended them: socket, writable, tun, timer, command
 	TrainEnds    map[string]uint64 `json:"train_ends"`  // trains of datagrams by why they left: full, size, tos, turn, shortage
 	QueueBytes   int64             `json:"queue_bytes"` // memory of packets that wait

@@ -37,6 +37,7 @@ type edge struct {
 type lane struct {
 	Turns     uint64            `json:"turns"`
 	Sleeps    uint64            `json:"sleeps"`
+	Naps      uint64            `json:"naps"`
 	Wakes     map[string]uint64 `json:"wakes"`
 	TrainEnds map[string]uint64 `json:"train_ends"`
 }
@@ -49,6 +50,7 @@ func (c counters) since(before counters) counters {
 	c.Edges.TUNWrite.subtract(before.Edges.TUNWrite)
 	c.Lane.Turns -= before.Lane.Turns
 	c.Lane.Sleeps -= before.Lane.Sleeps
+	c.Lane.Naps -= before.Lane.Naps
 	for k, n := range before.Lane.Wakes {
 		c.Lane.Wakes[k] -= n
 	}

@@ -18,7 +18,7 @@ const (
 	// samplePeriod is the processor time between two samples of a thread. It is no part of the milliseconds in which
 	// senders pace themselves. The runtime's own profiler will not do: the kernel looks at its timers when the clock
 	// ticks, and work that comes between two ticks, as that of a paced sender, is hardly ever seen.
-	samplePeriod = 249_989 * time.Nanosecond
+	samplePeriod = 499_979 * time.Nanosecond
 
 	ringPages  = 128 // of each thread, a power of two; read many times before they are full
 	drainEvery = 50 * time.Millisecond
@@ -79,6 +79,8 @@ func openRing(thread, page int) (*ring, error) {
 		Sample:      uint64(samplePeriod),
 		Sample_type: unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_CALLCHAIN,
 		Wakeup:      1 << 30, // nobody waits for it
+		// The way through the kernel's functions would cost several microseconds to find, and only the innermost counts.
+		Bits: unix.PerfBitExcludeCallchainKernel,
 	}
 	fd, err := unix.PerfEventOpen(&attr, thread, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
@@ -137,8 +139,8 @@ func parseRecords(data []byte, from, to uint64, take func([]uint64)) (lost uint6
 		switch uint32(header) {
 		case unix.PERF_RECORD_LOST: // id, lost
 			lost += word(body + 8)
-		case unix.PERF_RECORD_SAMPLE: // ip, then the number of addresses and the addresses
-			stack = stack[:0]
+		case unix.PERF_RECORD_SAMPLE: // where it is, which may be in the kernel; then the number of the user's addresses, and these
+			stack = append(stack[:0], word(body))
 			for i := range word(body + 8) {
 				if address := word(body + 16 + 8*i); address < firstMark {
 					stack = append(stack, address)

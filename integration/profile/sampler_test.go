@@ -20,19 +20,19 @@ func record(kind uint32, words ...uint64) (b []byte) {
 }
 
 func TestParseRecords(t *testing.T) {
-	const context = 1<<64 - 128 // PERF_CONTEXT_KERNEL
+	const user = 1<<64 - 512 // PERF_CONTEXT_USER
 	var b []byte
-	b = append(b, record(unix.PERF_RECORD_SAMPLE, 7, 4, context, 0xffffffff81000010, 1<<64-512, 0x401000)...)
+	b = append(b, record(unix.PERF_RECORD_SAMPLE, 0xffffffff81000010, 3, user, 0x401000, 0x402000)...)
 	b = append(b, record(unix.PERF_RECORD_LOST, 1, 12)...)
 	b = append(b, record(unix.PERF_RECORD_EXIT, 1, 2)...)
 	b = append(b, record(unix.PERF_RECORD_SAMPLE, 7, 0)...)
-	want := [][]uint64{{0xffffffff81000010, 0x401000}, {}}
+	want := [][]uint64{{0xffffffff81000010, 0x401000, 0x402000}, {7}}
 	// Wherever the ring begins, and also where records go round its end.
 	for shift := 0; shift < len(b); shift += 8 {
 		ring := append(slices.Clone(b[len(b)-shift:]), b[:len(b)-shift]...)
 		var got [][]uint64
 		lost := parseRecords(ring, uint64(shift), uint64(shift+len(b)), func(stack []uint64) { got = append(got, slices.Clone(stack)) })
-		if lost != 12 || len(got) != 2 || !slices.Equal(got[0], want[0]) || len(got[1]) != 0 {
+		if lost != 12 || len(got) != 2 || !slices.Equal(got[0], want[0]) || !slices.Equal(got[1], want[1]) {
 			t.Fatalf("shifted by %d: %x, %d lost; want %x, 12", shift, got, lost, want)
 		}
 	}

@@ -83,8 +83,9 @@ func writeCounters(out io.Writer, g *gateway) {
 	}
 	packets := c.Edges.TUNRead.Packets + c.Edges.UDPReceive.Packets
 	_, _, fallbacks := c.carried()
-	fmt.Fprintf(out, "    %.0f turns and %.0f sleeps a second, %.1f packets a wake-up; woken by %s\n",
-		float64(c.Lane.Turns)/g.Seconds, float64(c.Lane.Sleeps)/g.Seconds, per(packets, c.Lane.Sleeps), shares(c.Lane.Wakes, c.Lane.Sleeps))
+	fmt.Fprintf(out, "    %.0f turns and %.0f sleeps a second, %.0f %% of them naps, %.1f packets a wake-up; woken by %s\n",
+		float64(c.Lane.Turns)/g.Seconds, float64(c.Lane.Sleeps)/g.Seconds, percent(c.Lane.Naps, c.Lane.Sleeps),
+		per(packets, c.Lane.Sleeps), shares(c.Lane.Wakes, c.Lane.Sleeps))
 	var trains uint64
 	for _, n := range c.Lane.TrainEnds {
 		trains += n

@@ -20,7 +20,7 @@ func seen(aeadSamples int64) run {
 				TUNRead: edge{Calls: 100, Packets: 4500, WouldBlock: 50, Sizes: []uint64{5, 0, 0, 0, 0, 95, 0, 0}},
 				UDPSend: edge{Calls: 120, Packets: 4500, Sizes: []uint64{0, 0, 0, 0, 0, 120, 0, 0}},
 			},
-			Lane:    lane{Turns: 300, Sleeps: 90, Wakes: map[string]uint64{"tun": 81, "socket": 9, "timer": 0}, TrainEnds: map[string]uint64{"turn": 30, "full": 90}},
+			Lane:    lane{Turns: 300, Sleeps: 90, Naps: 72, Wakes: map[string]uint64{"tun": 81, "socket": 9, "timer": 0}, TrainEnds: map[string]uint64{"turn": 30, "full": 90}},
 			Tunnels: []flow{{BytesOut: 1e9 / 8, PacketsOut: 4500, Fallbacks: 2}},
 		}
 		return g
@@ -42,7 +42,7 @@ func TestWriteRun(t *testing.T) {
 		"| **sum: kernel's count**  |          20.00 |   100 |          20.00 |   100 |\n",
 		"| all samples              |          20.00 |  +0.0 |          30.00 | +50.0 |\n",
 		"    TUN read                100            45.0       5    0    0    0    0   95    0    0                 50\n",
-		"300 turns and 90 sleeps a second, 50.0 packets a wake-up; woken by tun 90.0 %, socket 10.0 %\n",
+		"300 turns and 90 sleeps a second, 80 % of them naps, 50.0 packets a wake-up; woken by tun 90.0 %, socket 10.0 %\n",
 		"trains sent because of full 75.0 %, turn 25.0 %; sent one by one after a refusal: 2\n",
 		"Whole path: 2.00 processors; gateway A 0.50 (25 %), gateway B 1.00 (50 %), hosts and the kernel's own threads 0.50 (25 %); softirqs of the machine 0.25.\n",
 		"The samples of gateway B DIFFER",

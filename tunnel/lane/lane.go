@@ -104,7 +104,7 @@ func New(c Config) (*Lane, error) {
 		flows:     newFlowHasher(),
 		big:       pool{size: bigSlot},
 		small:     pool{size: smallSlot},
-		buffer:    alignedBuffer(receiveBuffer, 0),
+		buffer:    alignedBuffer(receiveBuffer),
 		coalescer: offload.NewCoalescer(c.Coalesce),
 		admission: newAdmission(),
 		mark:      c.Mark,
@@ -128,11 +128,11 @@ func New(c Config) (*Lane, error) {
 	return l, nil
 }
 
-// alignedBuffer returns n bytes of which the one at offset at begins a cache line: the
-// kernel copies to there up to a quarter faster.
-func alignedBuffer(n, at int) []byte {
+// alignedBuffer returns n bytes that begin at a cache line: the kernel copies into
+// such a buffer a quarter faster.
+func alignedBuffer(n int) []byte {
 	b := make([]byte, n+64)
-	return b[-(int(addressOf(b))+at)&63:][:n:n]
+	return b[-int(addressOf(b))&63:][:n:n]
 }
 
 // Events is what tunnels caused. The channel is never closed.

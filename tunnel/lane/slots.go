@@ -12,10 +12,6 @@ const (
 	smallMax  = smallSlot - 64 // longest read that fits with its trailer
 	maxTrains = 64             // beyond, the longest blocked tunnel loses what it has sealed
 
-	// payloadAt is where the payload of most superpackets begins in a slot: IPv4, and TCP
-	// with time stamps.
-	payloadAt = offload.VirtioHeaderLen + 20 + 32
-
 	// burst is how many full trains of a tunnel are sent in a row. The peer wakes up for
 	// the first and finds the others: fewer wake-ups, and superpackets that reach over
 	// the border of two trains are glued whole.
@@ -34,12 +30,7 @@ type slot struct {
 }
 
 func newSlot(size int) *slot {
-	s := &slot{}
-	if size == smallSlot {
-		s.buf = make([]byte, size)
-	} else {
-		s.buf = alignedBuffer(size, payloadAt)
-	}
+	s := &slot{buf: make([]byte, size)}
 	s.node.Value = s
 	return s
 }

@@ -114,6 +114,7 @@ type LaneCounters struct {
 
 	Turns        atomic.Uint64
 	Sleeps       atomic.Uint64 // turns that waited for something to happen
+	Naps         atomic.Uint64 // sleeps that were short, of which the Go scheduler has not heard
 	Wakes        Wakes
 	TrainEnds    [TrainEndCount]atomic.Uint64 // why trains left as they were
 	EventsLost   atomic.Uint64
