@@ -29,6 +29,9 @@ const (
 var categories = []category{tunRead, headers, checksum, lanework, scheduler, framing, aead, inFlight, udpSend,
 	udpReceive, coalesce, tunWrite, wakeUps, clock, goRuntime, control, rest}
 
+// unsampled names what is in no category: see [gateway.unsampled].
+const unsampled = "task switches, unsampled"
+
 // caller is no category: what such a function costs belongs to whoever called it.
 const caller category = ""
 

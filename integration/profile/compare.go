@@ -37,6 +37,9 @@ func differ(out io.Writer, title string, now, before *gateway) {
 		fmt.Fprintf(out, "| %s | %s | %.2f | %.2f | %+.2f (%+.0f %%) | %.2f |\n", title, part, was, is, is-was, 100*(is/max(was, 1e-9)-1), chance)
 	}
 	line("**sum**", before.total(), now.total(), 0)
+	if was, is := before.unsampled(), now.unsampled(); math.Abs(is-was) > tolerance*now.total() {
+		line(string(unsampled), was, is, 0)
+	}
 	for _, c := range categories {
 		was, s := before.micros(c)
 		is, t := now.micros(c)

@@ -73,7 +73,7 @@ func TestAccountOfTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, g := range both.Gateways {
-		t.Logf("gateway %s: %d samples, %.1f Gbit/s, differs by %+.1f %%", g.Name, g.Account.Samples, g.gigabits(), 100*g.gap())
+		t.Logf("gateway %s: %d samples, %.1f Gbit/s, %.1f %% unsampled", g.Name, g.Account.Samples, g.gigabits(), 100*g.unsampled()/g.total())
 		for _, c := range []category{tunRead, headers, checksum, aead, udpSend, udpReceive, coalesce, tunWrite} {
 			if g.Account.Costs[c] == 0 {
 				t.Errorf("gateway %s: no %s in %d samples", g.Name, c, g.Account.Samples)
@@ -82,9 +82,8 @@ func TestAccountOfTheProgram(t *testing.T) {
 		if share := g.Account.share(rest); share > 0.10 {
 			t.Errorf("gateway %s: %.0f %% are of no known part", g.Name, 100*share)
 		}
-		// More than the tolerance of a table, since the window is short: the kernel shows times in steps of 10 ms.
-		if gap := g.gap(); gap < -0.1 || gap > 0.1 {
-			t.Errorf("gateway %s: the account has %.2f s, the kernel counted %.2f s", g.Name, g.Account.Seconds, g.CPU)
+		if !g.explained() {
+			t.Errorf("gateway %s: the samples stand for %.2f s, the kernel counted %.2f s with %d switches", g.Name, g.Account.Seconds, g.CPU, g.Switches)
 		}
 		c := g.Counters
 		if c.Lane.Turns == 0 || c.Edges.TUNRead.Calls == 0 || len(c.Edges.TUNRead.Sizes) == 0 || len(c.Lane.Wakes) == 0 || len(c.Lane.TrainEnds) == 0 {

@@ -43,26 +43,39 @@ type gateway struct {
 	Seconds  float64  `json:"seconds"`     // of the clock
 	CPU      float64  `json:"cpu_seconds"` // of the process, as the kernel counted
 	Units    float64  `json:"units"`       // carried
+	Switches uint64   `json:"switches"`    // away from its threads
 	Account  account  `json:"account"`
 	Counters counters `json:"counters"`
 }
 
-// micros is what a category cost for one unit of traffic, and its standard deviation, in microseconds: its share of what
-// the kernel counted.
+// micros is what a category cost for one unit of traffic, and its standard deviation, in microseconds.
 func (g *gateway) micros(c category) (cost, deviation float64) {
-	return g.Account.share(c) * g.total(), g.Account.deviation(c) * g.total()
+	return g.sampled() * g.Account.share(c), g.sampled() * g.Account.deviation(c)
 }
 
-// total is what all of the gateway cost for one unit of traffic, in microseconds.
+// sampled is what all samples stand for, for one unit of traffic, in microseconds.
+func (g *gateway) sampled() float64 { return 1e6 * g.Account.Seconds / g.Units }
+
+// total is what all of the gateway cost for one unit of traffic, in microseconds, as the kernel counted.
 func (g *gateway) total() float64 { return 1e6 * g.CPU / g.Units }
 
-// gap is by how much the time of all samples differs from what the kernel counted, as a part of that.
-func (g *gateway) gap() float64 {
-	if g.CPU == 0 {
-		return 0
-	}
-	return g.Account.Seconds/g.CPU - 1
+// unsampled is what the kernel counted beside, for one unit of traffic, in microseconds: the ends of switches between
+// tasks, in which no sample can be taken.
+func (g *gateway) unsampled() float64 { return g.total() - g.sampled() }
+
+// explained tells whether the switches between tasks can be what was not sampled.
+func (g *gateway) explained() bool {
+	missing := g.CPU - g.Account.Seconds
+	return missing >= -tolerance*g.CPU && missing <= tolerance*g.CPU+switchSeconds*float64(g.Switches)
 }
+
+const (
+	// tolerance is by how much the samples may differ from what the kernel counted, but for the switches.
+	tolerance = 0.03
+	// switchSeconds is the most that a switch takes before and behind what can be sampled. Where a processor of a virtual
+	// machine has to be woken for it, that is several microseconds.
+	switchSeconds = 6e-6
+)
 
 // gigabits is what the gateway carried in a second, both ways.
 func (g *gateway) gigabits() float64 {

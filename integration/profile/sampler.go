@@ -64,7 +64,7 @@ func (s *sampler) addThreads() error {
 			continue // it has ended meanwhile
 		}
 		if err != nil {
-			return fmt.Errorf("sample thread %d by perf_event_open: %w", thread, err)
+			return fmt.Errorf("sample thread %d by perf_event_open: %w (it needs root, a kernel with CONFIG_PERF_EVENTS, and no filter of system calls around)", thread, err)
 		}
 		s.rings[thread] = r
 	}
@@ -141,7 +141,7 @@ func parseRecords(data []byte, from, to uint64, take func([]uint64)) (lost uint6
 			lost += word(body + 8)
 		case unix.PERF_RECORD_SAMPLE: // where it is, which may be in the kernel; then the number of the user's addresses, and these
 			stack = append(stack[:0], word(body))
-			for i := range word(body + 8) {
+			for i := range min(word(body+8), length/8) {
 				if address := word(body + 16 + 8*i); address < firstMark {
 					stack = append(stack, address)
 				}

@@ -50,6 +50,10 @@ func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, names *symbols, 
 	if err != nil {
 		return err
 	}
+	switched, err := switches(d.Process.PID())
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	if g.Account, err = take(d.Process.PID(), names, length); err != nil {
 		return err
@@ -59,11 +63,15 @@ func (g *gateway) watch(ctx context.Context, d *daemon.Gateway, names *symbols, 
 	if err != nil {
 		return err
 	}
+	total, err := switches(d.Process.PID())
+	if err != nil {
+		return err
+	}
 	now, err := ask.counters(ctx)
 	if err != nil {
 		return err
 	}
-	g.CPU, g.Counters = after-used, now.since(counted)
+	g.CPU, g.Switches, g.Counters = after-used, total-min(switched, total), now.since(counted)
 	bytes, packets, _ := g.Counters.carried()
 	if g.Units = float64(bytes) / superpacket; perPacket {
 		g.Units = float64(packets)
