@@ -83,6 +83,7 @@ var rules = []rule{
 	{"vpngw/fairness.", scheduler},
 
 	{"vpngw/tunnel/lane.(*Lane).poll", wakeUps},
+	{"vpngw/tunnel/lane.(*Lane).await", wakeUps},
 	{"vpngw/tunnel/lane.(*Lane).wantWritable", wakeUps},
 	{"vpngw/tunnel/lane.(*timer)", wakeUps},
 	{"vpngw/tunnel/lane.", lanework},

@@ -60,7 +60,7 @@ func (g *gateway) sampled() float64 { return 1e6 * g.Account.Seconds / g.Units }
 func (g *gateway) total() float64 { return 1e6 * g.CPU / g.Units }
 
 // unsampled is what the kernel counted beside, for one unit of traffic, in microseconds: the ends of switches between
-// tasks, in which no sample can be taken.
+// tasks, in which no sample can be taken, and what the sampler itself does there.
 func (g *gateway) unsampled() float64 { return g.total() - g.sampled() }
 
 // explained tells whether the switches between tasks can be what was not sampled.
@@ -72,9 +72,9 @@ func (g *gateway) explained() bool {
 const (
 	// tolerance is by how much the samples may differ from what the kernel counted, but for the switches.
 	tolerance = 0.03
-	// switchSeconds is the most that a switch takes before and behind what can be sampled. Where a processor of a virtual
-	// machine has to be woken for it, that is several microseconds.
-	switchSeconds = 6e-6
+	// switchSeconds is the most that a switch takes before and behind what can be sampled, with the setting of the
+	// sampler's own timer, for which a virtual machine has to ask its host.
+	switchSeconds = 15e-6
 )
 
 // gigabits is what the gateway carried in a second, both ways.
