@@ -132,7 +132,7 @@ func parseRecords(data []byte, from, to uint64, take func([]uint64)) (lost uint6
 	for from < to {
 		header := word(from)
 		length := header >> 48
-		if length < recordHeader {
+		if length < recordHeader || length%8 != 0 {
 			return lost // not what a kernel writes
 		}
 		body := from + recordHeader

@@ -39,6 +39,22 @@ func TestParseRecords(t *testing.T) {
 	parseRecords(make([]byte, 64), 0, 64, func([]uint64) { t.Error("a sample in nothing") })
 }
 
+func FuzzParseRecords(f *testing.F) {
+	f.Add(record(unix.PERF_RECORD_SAMPLE, 7, 1<<60, 0x401000), uint64(8))
+	f.Fuzz(func(t *testing.T, data []byte, from uint64) {
+		data = data[:len(data)&^7]
+		if len(data) == 0 {
+			return
+		}
+		from = from % (1 << 40) &^ 7
+		parseRecords(data, from, from+uint64(len(data)), func(stack []uint64) {
+			if len(stack) == 0 || len(stack) > 1<<16/8 {
+				t.Errorf("a stack of %d addresses, more than a record has room for", len(stack))
+			}
+		})
+	})
+}
+
 // TestSampler watches this process at work: the samples are as many as its processor time, and know where it went.
 func TestSampler(t *testing.T) {
 	program, err := os.Executable()
