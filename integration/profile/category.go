@@ -29,6 +29,9 @@ const (
 var categories = []category{tunRead, headers, checksum, lanework, scheduler, framing, aead, inFlight, udpSend,
 	udpReceive, coalesce, tunWrite, wakeUps, clock, goRuntime, control, rest}
 
+// mostRest is the most that may be of no known part, of 1.
+const mostRest = 0.10
+
 // unsampled names what is in no category: see [gateway.unsampled].
 const unsampled = "task switches, unsampled"
 

@@ -38,7 +38,7 @@ func differ(out io.Writer, title string, now, before *gateway) {
 	}
 	line("**sum**", before.total(), now.total(), 0)
 	if was, is := before.unsampled(), now.unsampled(); math.Abs(is-was) > tolerance*now.total() {
-		line(string(unsampled), was, is, 0)
+		line(unsampled, was, is, 0)
 	}
 	for _, c := range categories {
 		was, s := before.micros(c)

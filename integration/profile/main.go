@@ -49,7 +49,7 @@ type options struct {
 
 func parseFlags(args []string) (o options, err error) {
 	f := flag.NewFlagSet("profile", flag.ContinueOnError)
-	f.IntVar(&o.seconds, "seconds", 8, "length of what is watched of each kind of traffic, in `seconds`; 4,000 samples of a busy gateway in each")
+	f.IntVar(&o.seconds, "seconds", 8, "length of what is watched of each kind of traffic, in `seconds`; 2,000 samples of a busy gateway in each")
 	f.IntVar(&o.functions, "functions", 0, "also show so many functions, ours and the kernel's, in which most samples were taken")
 	only := f.String("only", "", "comma-separated `names` of wires and traffic; of what is not named, all: "+strings.Join(names(), ", "))
 	f.BoolVar(&o.pin, "pin", false, "run host A and gateway A on core 0, host B and gateway B on core 1")

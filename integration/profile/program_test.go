@@ -79,7 +79,7 @@ func TestAccountOfTheProgram(t *testing.T) {
 				t.Errorf("gateway %s: no %s in %d samples", g.Name, c, g.Account.Samples)
 			}
 		}
-		if share := g.Account.share(rest); share > 0.10 {
+		if share := g.Account.share(rest); share > mostRest {
 			t.Errorf("gateway %s: %.0f %% are of no known part", g.Name, 100*share)
 		}
 		if !g.explained() {

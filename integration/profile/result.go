@@ -65,13 +65,15 @@ func (g *gateway) unsampled() float64 { return g.total() - g.sampled() }
 
 // explained tells whether the switches between tasks can be what was not sampled.
 func (g *gateway) explained() bool {
-	missing := g.CPU - g.Account.Seconds
-	return missing >= -tolerance*g.CPU && missing <= tolerance*g.CPU+switchSeconds*float64(g.Switches)
+	missing, slack := g.CPU-g.Account.Seconds, tolerance*g.CPU+tickSeconds
+	return missing >= -slack && missing <= slack+switchSeconds*float64(g.Switches)
 }
 
 const (
 	// tolerance is by how much the samples may differ from what the kernel counted, but for the switches.
 	tolerance = 0.03
+	// tickSeconds is the step in which the kernel shows its count.
+	tickSeconds = 0.01
 	// switchSeconds is the most that a switch takes before and behind what can be sampled, with the setting of the
 	// sampler's own timer, for which a virtual machine has to ask its host.
 	switchSeconds = 15e-6

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"debug/elf"
 	"debug/gosym"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -36,7 +35,7 @@ func readSymbols(program string) (*symbols, error) {
 	defer file.Close()
 	text, table := file.Section(".text"), file.Section(".gopclntab")
 	if text == nil || table == nil {
-		return nil, fmt.Errorf("%s: %w", program, errors.New("not a Go program with its table of functions"))
+		return nil, fmt.Errorf("%s is no Go program with its table of functions", program)
 	}
 	data, err := table.Data()
 	if err != nil {

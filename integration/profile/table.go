@@ -23,7 +23,7 @@ func writeRun(out io.Writer, title string, r *run) {
 		}
 		row(out, cells...)
 	}
-	last := []string{string(unsampled)}
+	last := []string{unsampled}
 	for _, g := range r.Gateways {
 		last = append(last, fmt.Sprintf("%.2f", g.unsampled()), fmt.Sprintf("%.1f", 100*g.unsampled()/g.total()))
 	}
@@ -38,6 +38,9 @@ func writeRun(out io.Writer, title string, r *run) {
 		if !g.explained() {
 			fmt.Fprintf(out, "The samples of gateway %s stand for %.2f s, the kernel counted %.2f s: more than switches between tasks EXPLAIN.\n",
 				g.Name, g.Account.Seconds, g.CPU)
+		}
+		if share := g.Account.share(rest); share > mostRest {
+			fmt.Fprintf(out, "%.0f %% of gateway %s are of no known part: the table of functions does not fit the program.\n", 100*share, g.Name)
 		}
 		if g.Account.Lost > 0 {
 			fmt.Fprintf(out, "%d samples of gateway %s were LOST.\n", g.Account.Lost, g.Name)
