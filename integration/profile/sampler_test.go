@@ -41,7 +41,7 @@ func TestParseRecords(t *testing.T) {
 
 func FuzzParseRecords(f *testing.F) {
 	f.Add(record(unix.PERF_RECORD_SAMPLE, 7, 1<<60, 0x401000), uint64(8))
-	f.Add(binary.NativeEndian.AppendUint64(nil, unix.PERF_RECORD_EXIT|12<<48), uint64(0)) // no whole number of words
+	f.Add(binary.NativeEndian.AppendUint64(make([]byte, 0, 16), unix.PERF_RECORD_EXIT|12<<48)[:16], uint64(0)) // no whole number of words
 	f.Fuzz(func(t *testing.T, data []byte, from uint64) {
 		data = data[:len(data)&^7]
 		if len(data) == 0 {
