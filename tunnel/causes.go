@@ -2,19 +2,25 @@ package tunnel
 
 import "vpngw/tunnel/lane"
 
-// addCauses adds what a lane has counted of its sleeps and its trains.
-func (s *LaneStatus) addCauses(c *lane.LaneCounters) {
-	if s.Wakes == nil {
-		s.Wakes, s.TrainEnds = map[string]uint64{}, map[string]uint64{}
+// addCauses adds what a lane has counted of its sleeps, its trains and what it asked for
+// in vain.
+func (s *Status) addCauses(c *lane.LaneCounters) {
+	s.Edges.TUNRead.WouldBlock += c.TUNRead.WouldBlock.Load()
+	s.Edges.UDPSend.WouldBlock += c.UDPSend.WouldBlock.Load()
+	s.Edges.UDPReceive.WouldBlock += c.UDPReceive.WouldBlock.Load()
+	s.Edges.TUNWrite.WouldBlock += c.TUNWrite.WouldBlock.Load()
+
+	l, w := &s.Lane, &c.Wakes
+	if l.Wakes == nil {
+		l.Wakes, l.TrainEnds = map[string]uint64{}, map[string]uint64{}
 	}
-	s.Naps += c.Naps.Load()
-	w := &c.Wakes
-	s.Wakes["socket"] += w.Socket.Load()
-	s.Wakes["writable"] += w.Writable.Load()
-	s.Wakes["tun"] += w.TUN.Load()
-	s.Wakes["timer"] += w.Timer.Load()
-	s.Wakes["command"] += w.Command.Load()
+	l.Naps += c.Naps.Load()
+	l.Wakes["socket"] += w.Socket.Load()
+	l.Wakes["writable"] += w.Writable.Load()
+	l.Wakes["tun"] += w.TUN.Load()
+	l.Wakes["timer"] += w.Timer.Load()
+	l.Wakes["command"] += w.Command.Load()
 	for e := range c.TrainEnds {
-		s.TrainEnds[lane.TrainEnd(e).String()] += c.TrainEnds[e].Load()
+		l.TrainEnds[lane.TrainEnd(e).String()] += c.TrainEnds[e].Load()
 	}
 }

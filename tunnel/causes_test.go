@@ -20,10 +20,17 @@ func TestAddCauses(t *testing.T) {
 	for e := range c.TrainEnds {
 		c.TrainEnds[e].Add(uint64(10 * (e + 1)))
 	}
-	var s LaneStatus
+	for i, e := range []*lane.Edge{&c.TUNRead, &c.UDPSend, &c.UDPReceive, &c.TUNWrite} {
+		e.WouldBlock.Add(uint64(100 * (i + 1)))
+	}
+	var s Status
 	s.addCauses(&c)
 	s.addCauses(&c)
-	text, err := json.Marshal(s)
+	e := s.Edges
+	if got, want := [4]uint64{e.TUNRead.WouldBlock, e.UDPSend.WouldBlock, e.UDPReceive.WouldBlock, e.TUNWrite.WouldBlock}, [4]uint64{200, 400, 600, 800}; got != want {
+		t.Errorf("would block %d times, want %d", got, want)
+	}
+	text, err := json.Marshal(s.Lane)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,14 +61,15 @@ type EdgeStatus struct {
 
 // LaneStatus is the data path's own.
 type LaneStatus struct {
-	Turns        uint64            `json:"turns"`
-	Sleeps       uint64            `json:"sleeps"`
-	Naps         uint64            `json:"naps"`        // sleeps so short that the Go scheduler has not heard of them
-	Wakes        map[string]uint64 `json:"wakes"`       // sleeps by what ended them: socket, writable, tun, timer, command
-	TrainEnds    map[string]uint64 `json:"train_ends"`  // trains of datagrams by why they left: full, size, tos, turn, shortage
-	QueueBytes   int64             `json:"queue_bytes"` // memory of packets that wait
-	EventsLost   uint64            `json:"events_lost"`
-	TUNFallbacks uint64            `json:"tun_fallbacks"`
+	Turns        uint64 `json:"turns"`
+	Sleeps       uint64 `json:"sleeps"`
+	QueueBytes   int64  `json:"queue_bytes"` // memory of packets that wait
+	EventsLost   uint64 `json:"events_lost"`
+	TUNFallbacks uint64 `json:"tun_fallbacks"`
+
+	Naps      uint64            `json:"naps"`       // sleeps so short that the Go scheduler has not heard of them
+	Wakes     map[string]uint64 `json:"wakes"`      // sleeps by what ended them: socket, writable, tun, timer, command
+	TrainEnds map[string]uint64 `json:"train_ends"` // trains of datagrams by why they left: full, size, tos, turn, shortage
 }
 
 // TunnelStatus is one tunnel.
@@ -173,10 +174,10 @@ func (g *Gateway) status() Status {
 		},
 		IKE: rejected(g.machine.Strangers()),
 	}
-	s.Lane.addCauses(c)
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
 	}
+	s.addCauses(g.lane.Counters())
 	s.Uplinks = g.uplinkStatus(s.Tunnels)
 	return s
 }
@@ -215,7 +216,7 @@ func mergeEnds(c *lane.LaneCounters) map[string]uint64 {
 }
 
 func edgeStatus(e *lane.Edge) EdgeStatus {
-	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load(), WouldBlock: e.WouldBlock.Load()}
+	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load()}
 	for n := range e.Sizes {
 		s.Sizes = append(s.Sizes, e.Sizes[n].Load())
 	}

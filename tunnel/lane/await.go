@@ -25,10 +25,10 @@ var napping atomic.Int32
 // processors is how many Go had at the start.
 var processors = int32(runtime.GOMAXPROCS(0))
 
-// await fills l.polled with what epoll has: at once, or if wait is true, when there is
-// something. Either may be nothing.
-func (l *Lane) await(wait bool) (n int, err error) {
-	if !wait {
+// await is epoll_wait(2) into l.polled, with the timeouts 0 and -1: for nothing, and for
+// ever.
+func (l *Lane) await(timeout int) (n int, err error) {
+	if timeout == 0 {
 		return l.awaitUnseen(0)
 	}
 	if napping.Add(1) < processors {

@@ -111,11 +111,13 @@ func (l *Lane) clock() int64 {
 // poll notes what has become ready. It waits for something, or for an uplink's time, only
 // if wait is true.
 func (l *Lane) poll(wait bool) error {
+	timeout := 0
 	if wait {
+		timeout = -1
 		l.timer.set(l.wakeTime(), l.clock())
 		l.counters.Sleeps.Add(1)
 	}
-	n, err := l.await(wait)
+	n, err := l.await(timeout)
 	l.clock()
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
