@@ -6,6 +6,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BENCH       ?=
 ENDURE      ?=
 FAIRNESS    ?=
+PROFILE     ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -14,7 +15,7 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linu
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench profile rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +39,9 @@ check: ## gofmt, go vet, staticcheck
 
 bench: bench-packages build ## vpngw beside plain forwarding, wireguard-go and Tailscale's fork (root); BENCH='-rounds 5' for more
 	$(GO) run ./integration/bench -o out/bench.json $(BENCH)
+
+profile: bench-packages ## where a superpacket's microseconds go, part by part (root); PROFILE='-only tcp1 -against old.json' for what has changed
+	$(GO) run ./integration/profile -o out/profile.json $(PROFILE)
 
 rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more
 	$(GO) run ./integration/endure rekey -o out/rekey.json $(ENDURE)

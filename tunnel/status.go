@@ -54,6 +54,7 @@ type EdgeStatus struct {
 	Bytes        uint64  `json:"bytes"`
 	Packets      uint64  `json:"packets"`
 	BytesPerCall float64 `json:"bytes_per_call"`
+	WouldBlock   uint64  `json:"would_block"` // calls beside these that found nothing to take, or no room
 
 	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
@@ -65,6 +66,10 @@ type LaneStatus struct {
 	QueueBytes   int64  `json:"queue_bytes"` // memory of packets that wait
 	EventsLost   uint64 `json:"events_lost"`
 	TUNFallbacks uint64 `json:"tun_fallbacks"`
+
+	Naps      uint64            `json:"naps"`       // sleeps so short that the Go scheduler has not heard of them
+	Wakes     map[string]uint64 `json:"wakes"`      // sleeps by what ended them: socket, writable, tun, timer, command
+	TrainEnds map[string]uint64 `json:"train_ends"` // trains of datagrams by why they left: full, size, tos, turn, shortage
 }
 
 // TunnelStatus is one tunnel.
@@ -166,6 +171,7 @@ func (g *Gateway) status() Status {
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
 	}
+	s.addCauses(g.lane.Counters())
 	s.Uplinks = g.uplinkStatus(s.Tunnels)
 	return s
 }

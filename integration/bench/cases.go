@@ -56,8 +56,8 @@ func allCases() []benchCase {
 
 // meters is what the cases measure with.
 type meters struct {
-	cpu     *cpuMeter
-	source  string // of CPU time: cpuGroup or cpuMachine
+	cpu     *lab.CPUMeter
+	source  string // of CPU time: lab.CPUGroup or lab.CPUMachine
 	seconds int    // of each measurement
 	udpMbit int    // payload rate of the small-packet case
 }
@@ -86,13 +86,13 @@ func (m *meters) iperf(ctx context.Context, a *arena, load lab.Iperf) (lab.Iperf
 	if r.Bytes <= 0 || r.Seconds <= 0 {
 		return r, nil, fmt.Errorf("iperf3 moved %d bytes in %v s%s", r.Bytes, r.Seconds, a.lastWords())
 	}
-	used := after.minus(before)
+	used := after.Sub(before)
 	values := map[string]float64{
 		rawSeconds:    r.Seconds,
 		rawBytes:      float64(r.Bytes),
 		rawCPUGroup:   used.Group,
 		rawCPUMachine: used.Machine,
-		usedCPU:       used.of(m.source),
+		usedCPU:       used.Of(m.source),
 	}
 	if processes {
 		endA, endB, _, err := a.gatewayCPU()

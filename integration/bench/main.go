@@ -61,8 +61,8 @@ func parseFlags(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q: everything is a flag, see -help", f.Arg(0))
 	case o.rounds < 1 || o.seconds < 1 || o.udpMbit < 1:
 		return o, errors.New("-rounds, -seconds and -udp-mbit must be at least 1")
-	case o.cpu != "" && o.cpu != cpuGroup && o.cpu != cpuMachine:
-		return o, fmt.Errorf("-cpu %s: there are %s and %s", o.cpu, cpuGroup, cpuMachine)
+	case o.cpu != "" && o.cpu != lab.CPUGroup && o.cpu != lab.CPUMachine:
+		return o, fmt.Errorf("-cpu %s: there are %s and %s", o.cpu, lab.CPUGroup, lab.CPUMachine)
 	case o.pin && runtime.NumCPU() < 2:
 		return o, errors.New("-pin needs two cores")
 	}
@@ -97,12 +97,12 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	res := &result{Samples: []sample{}, Failures: []failure{}, Format: resultFormat, Started: time.Now().UTC(), Machine: describeMachine(ctx)}
 
-	cpu := newCPUMeter(fmt.Sprintf("vpngw-bench-%d", os.Getpid()))
+	cpu := lab.NewCPUMeter(fmt.Sprintf("vpngw-bench-%d", os.Getpid()))
 	defer func() { err = errors.Join(err, cpu.Close()) }()
 	if o.cpu == "" {
 		o.cpu = cpu.Source()
 	}
-	if o.cpu == cpuGroup && cpu.Source() != cpuGroup {
+	if o.cpu == lab.CPUGroup && cpu.Source() != lab.CPUGroup {
 		return errors.New("-cpu cgroup: this machine has no cgroup v2 that can be written")
 	}
 	res.Settings = settings{Rounds: o.rounds, Seconds: o.seconds, Pin: o.pin, UDPMbit: o.udpMbit, CPUSource: o.cpu}

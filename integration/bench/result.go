@@ -29,7 +29,7 @@ type settings struct {
 	Seconds   int    `json:"seconds"` // of each measurement
 	Pin       bool   `json:"pin"`
 	UDPMbit   int    `json:"udp_mbit_per_s"` // payload of the 64-byte case
-	CPUSource string `json:"cpu_source"`     // cpuGroup or cpuMachine
+	CPUSource string `json:"cpu_source"`     // lab.CPUGroup or lab.CPUMachine
 }
 
 // contestantInfo says what exactly ran.

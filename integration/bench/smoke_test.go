@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vpngw/integration/lab"
 )
 
@@ -48,7 +46,7 @@ func TestSmoke(t *testing.T) {
 	b := &bench{
 		contestants: []contestant{unbuilt, plain{}, dying}, cases: only.cases, wires: only.wires,
 		rounds: 1, progress: &progress, result: &result{},
-		meters: &meters{cpu: &cpuMeter{}, source: cpuMachine, seconds: 1, udpMbit: 10},
+		meters: &meters{cpu: &lab.CPUMeter{}, source: lab.CPUMachine, seconds: 1, udpMbit: 10},
 	}
 	if err := b.Run(ctx, builder{}); err != nil {
 		t.Fatalf("%v\n%s", err, progress.String())
@@ -67,45 +65,5 @@ func TestSmoke(t *testing.T) {
 		if got := b.result.Failures[i].String(); !strings.Contains(got, want) {
 			t.Errorf("failure %q does not say %q", got, want)
 		}
-	}
-}
-
-// The bench moves itself into a cgroup and must find its way home.
-func TestCPUMeter(t *testing.T) {
-	m := newCPUMeter("vpngw-bench-test")
-	defer func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	before, err := m.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Source() != cpuGroup {
-		t.Skip("no cgroup v2 that can be written")
-	}
-	burn(t, 100*time.Millisecond)
-	after, err := m.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Rusage and the cgroup round differently; half can only be a meter that does not count us.
-	if used := after.minus(before).of(cpuGroup); used < 0.05 {
-		t.Errorf("%v CPU-s counted for 0.1 s of work", used)
-	}
-}
-
-// burn uses d of processor time, however long that takes on a busy machine.
-func burn(t *testing.T, d time.Duration) {
-	t.Helper()
-	used := func() time.Duration {
-		var u unix.Rusage
-		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	for start := used(); used()-start < d; {
 	}
 }

@@ -3,13 +3,15 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"vpngw/integration/lab"
 )
 
 func testResult() *result {
 	r := &result{
 		Format:   resultFormat,
 		Machine:  machine{CPU: "Test CPU", Cores: 2, Kernel: "6.18", Arch: "amd64", Go: "go1.26", Iperf: "iperf 3.12", Load: "0.10"},
-		Settings: settings{Rounds: 2, Seconds: 4, UDPMbit: 10, CPUSource: cpuGroup},
+		Settings: settings{Rounds: 2, Seconds: 4, UDPMbit: 10, CPUSource: lab.CPUGroup},
 		Contestants: []contestantInfo{
 			{plainName, "no tunnel"}, {"wireguard-go", "v1"}, {subjectName, "abc"},
 		},

@@ -143,7 +143,7 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	r := &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds(), Machine: machine()}
+	r := &report{Started: time.Now().UTC(), Seconds: o.seconds.Seconds(), Machine: lab.Machine()}
 	if o.from != "" {
 		r, err = readReport(o.from)
 	} else {

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // report is everything that was seen.
@@ -61,28 +58,6 @@ func readReport(file string) (*report, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return r, nil
-}
-
-// machine describes where the figures were taken: none is portable without it.
-func machine() string {
-	model := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	kernel, load := "unknown kernel", "unknown"
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		kernel = "Linux " + unix.ByteSliceToString(u.Release[:])
-	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		load, _, _ = strings.Cut(string(text), " ")
-	}
-	return fmt.Sprintf("%s, %d cores, %s, %s, load average before %s", model, runtime.NumCPU(), kernel, runtime.Version(), load)
 }
 
 // brief is a measurement on one line.

@@ -73,6 +73,7 @@ func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 			n += l.batch(e, d) - 1
 			at += (len(d.Bytes) + 63) &^ 63
 		case err == udp.ErrWouldBlock:
+			l.counters.UDPReceive.WouldBlock.Add(1)
 			more = false
 		case err == udp.ErrTruncated:
 			l.dropIn(e.tunnel, drop.Truncated, 1)
@@ -306,6 +307,8 @@ func (l *Lane) writeTUN(vecs [][]byte, length, packets int) error {
 		l.counters.TUNWrite.add(length-offload.VirtioHeaderLen, packets)
 	} else if err == unix.EBADFD {
 		l.loseTUN(err)
+	} else if err == tun.ErrWouldBlock {
+		l.counters.TUNWrite.WouldBlock.Add(1)
 	}
 	return err
 }

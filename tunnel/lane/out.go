@@ -32,7 +32,9 @@ func (l *Lane) drainTUN() {
 		if err != nil {
 			l.release(s)
 			l.tunReady = false
-			if err != tun.ErrWouldBlock {
+			if err == tun.ErrWouldBlock {
+				l.counters.TUNRead.WouldBlock.Add(1)
+			} else {
 				l.loseTUN(err)
 			}
 			return
@@ -203,12 +205,13 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 		if t.train == nil && !l.startTrain(t) {
 			return done, used, drop.QueueFull
 		}
-		size := esp.SealedLen(s.seg.SegmentLen())
-		dst := t.train.reserve(size, t.outerTOS(s.seg.TOS()))
+		size, tos := esp.SealedLen(s.seg.SegmentLen()), t.outerTOS(s.seg.TOS())
+		dst := t.train.reserve(size, tos)
 		if dst == nil {
 			if t.train.udp.Count() == 0 {
 				return done, used, drop.TooBig
 			}
+			l.counters.TrainEnds[t.train.endedBy(size, tos)].Add(1)
 			t.full = append(t.full, t.train)
 			t.train = nil
 			if len(t.full) == burst && !l.flush(t) {
@@ -260,8 +263,16 @@ func (l *Lane) startTrain(t *Tunnel) bool {
 // flushAll sends the trains that have something to send.
 func (l *Lane) flushAll() {
 	for len(l.open) > 0 {
-		l.flush(l.open[len(l.open)-1])
+		l.endTrain(l.open[len(l.open)-1], TrainShort)
 	}
+}
+
+// endTrain is flush for a train that ends for a reason of the lane's, not for the next datagram.
+func (l *Lane) endTrain(t *Tunnel, why TrainEnd) {
+	if t.train != nil {
+		l.counters.TrainEnds[why].Add(1)
+	}
+	l.flush(t)
 }
 
 // flushTurn is flushAll at the end of a turn. A train that the next turn goes on to fill
@@ -270,7 +281,7 @@ func (l *Lane) flushTurn() {
 	for i := len(l.open) - 1; i >= 0; i-- {
 		t := l.open[i]
 		if t.kept = !t.kept && t.uplink != nil && t.uplink.more && t.class.Len() > 0; !t.kept {
-			l.flush(t)
+			l.endTrain(t, TrainTurn)
 		}
 	}
 }
@@ -397,6 +408,7 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 
 func (l *Lane) block(t *Tunnel) {
 	t.Counters.SendBlocked.Add(1)
+	l.counters.UDPSend.WouldBlock.Add(1)
 	if t.uplink != nil {
 		t.uplink.queue.Block(t.class)
 	}

@@ -132,7 +132,7 @@ func (l *Lane) poll(wait bool) error {
 		l.counters.Sleeps.Add(1)
 		l.counters.asleepSince.Store(l.now)
 	}
-	n, err := unix.EpollWait(l.epoll, l.polled[:], timeout)
+	n, err := l.await(timeout)
 	l.clock()
 	if wait {
 		l.counters.wokeUp(l.now)
@@ -145,6 +145,9 @@ func (l *Lane) poll(wait bool) error {
 			return nil
 		}
 		return fmt.Errorf("wait for packets: %w", err)
+	}
+	if wait {
+		l.counters.Wakes.count(l.polled[:n])
 	}
 	for _, ev := range l.polled[:n] {
 		switch ev.Fd {

@@ -97,6 +97,8 @@ type Edge struct {
 	Bytes   atomic.Uint64 // as they crossed: IP packets at the TUN, ESP datagrams at the socket
 	Packets atomic.Uint64 // after segmenting, before coalescing
 
+	WouldBlock atomic.Uint64 // calls beside these that found nothing to take, or no room
+
 	// Sizes counts the calls by their packets: 1, 2 to 3, 4 to 7 and so on, the last 128 and more.
 	Sizes [8]atomic.Uint64
 }
@@ -116,6 +118,9 @@ type LaneCounters struct {
 
 	Turns        atomic.Uint64
 	Sleeps       atomic.Uint64 // turns that waited for something to happen
+	Naps         atomic.Uint64 // sleeps that were short, of which the Go scheduler has not heard
+	Wakes        Wakes
+	TrainEnds    [TrainEndCount]atomic.Uint64 // why trains left as they were
 	EventsLost   atomic.Uint64
 	TUNFallbacks atomic.Uint64 // superpackets that the TUN refused and that were written packet by packet
 	HandedOver   atomic.Uint64 // packets that came to this lane for a tunnel of another one

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -9,46 +9,47 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"vpngw/integration/lab"
 )
 
-// The two ways of counting the CPU time of the whole path.
+// The two ways in which a [CPUMeter] counts the CPU time of a whole path.
 const (
-	// cpuGroup counts a cgroup v2 that holds every process of the bench, plus
+	// CPUGroup counts a cgroup v2 that holds this process and all that it started, plus
 	// the ksoftirqd threads: exact run times, blind to the machine's other work.
-	cpuGroup = "cgroup"
-	// cpuMachine counts /proc/stat: all work of the machine, on most kernels
+	CPUGroup = "cgroup"
+	// CPUMachine counts /proc/stat: all work of the machine, on most kernels
 	// sampled by the timer tick.
-	cpuMachine = "machine"
+	CPUMachine = "machine"
 )
 
-// usage is CPU time spent since some fixed moment, in seconds.
-type usage struct{ Group, Machine float64 }
+// CPUUsage is CPU time spent since some fixed moment, in seconds, counted in both ways.
+type CPUUsage struct{ Group, Machine float64 }
 
-func (u usage) minus(v usage) usage { return usage{u.Group - v.Group, u.Machine - v.Machine} }
+// Sub is the time between two readings.
+func (u CPUUsage) Sub(before CPUUsage) CPUUsage {
+	return CPUUsage{u.Group - before.Group, u.Machine - before.Machine}
+}
 
-// of returns the time counted in the named way.
-func (u usage) of(source string) float64 {
-	if source == cpuGroup {
+// Of returns the time counted in the named way.
+func (u CPUUsage) Of(source string) float64 {
+	if source == CPUGroup {
 		return u.Group
 	}
 	return u.Machine
 }
 
-// cpuMeter reads CPU time. It holds a cgroup with this process and all that it
+// CPUMeter reads CPU time. It holds a cgroup with this process and all that it
 // starts; Close dissolves it.
-type cpuMeter struct {
+type CPUMeter struct {
 	group     string // folder of the cgroup, empty when there is none
 	home      string // folder of the cgroup this process came from
 	ksoftirqd []int  // process ids
 }
 
-// newCPUMeter moves this process into a cgroup of the given name where the
+// NewCPUMeter moves this process into a cgroup of the given name where the
 // machine has a cgroup v2 hierarchy that can be written; elsewhere the meter
 // reads only /proc/stat.
-func newCPUMeter(name string) *cpuMeter {
-	m := &cpuMeter{}
+func NewCPUMeter(name string) *CPUMeter {
+	m := &CPUMeter{}
 	membership, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return m
@@ -81,16 +82,16 @@ func moveSelf(group string) error {
 }
 
 // Source returns the better way of counting that the machine allows.
-func (m *cpuMeter) Source() string {
+func (m *CPUMeter) Source() string {
 	if m.group != "" {
-		return cpuGroup
+		return CPUGroup
 	}
-	return cpuMachine
+	return CPUMachine
 }
 
 // Read returns the CPU time spent so far; Group stays zero without a cgroup.
-func (m *cpuMeter) Read() (u usage, err error) {
-	machine, err := lab.CPUSeconds()
+func (m *CPUMeter) Read() (u CPUUsage, err error) {
+	machine, err := CPUSeconds()
 	if err != nil {
 		return u, err
 	}
@@ -122,12 +123,12 @@ func (m *cpuMeter) Read() (u usage, err error) {
 
 // Close moves this process back and removes the cgroup. The kernel may need a
 // moment to let go of processes that have just ended.
-func (m *cpuMeter) Close() error {
+func (m *CPUMeter) Close() error {
 	if m.group == "" {
 		return nil
 	}
 	if err := moveSelf(m.home); err != nil {
-		return fmt.Errorf("leaving the cgroup of the bench: %w", err)
+		return fmt.Errorf("leaving the cgroup: %w", err)
 	}
 	var err error
 	for range 40 {
@@ -136,7 +137,7 @@ func (m *cpuMeter) Close() error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("removing the cgroup of the bench: %w", err)
+	return fmt.Errorf("removing the cgroup: %w", err)
 }
 
 // unifiedGroup finds the cgroup v2 path in /proc/PID/cgroup: the line of hierarchy 0.

@@ -1,0 +1,171 @@
+// Command profile says where a gateway's processor time goes: it joins two sites in network namespaces of their own by the
+// program of these sources, sends several kinds of traffic, and prints for each what a superpacket or packet costs, part by
+// part, and how the gateways' lanes worked meanwhile. docs/performance.md says how to read it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"vpngw/integration/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	stop()
+	if err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "profile:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// options are the flags, parsed.
+type options struct {
+	seconds         int
+	functions       int // to show of each account
+	wires           []wire
+	kinds           []traffic
+	pin             bool
+	output, program string
+	against         *result // nil: nothing to compare with
+}
+
+func parseFlags(args []string) (o options, err error) {
+	f := flag.NewFlagSet("profile", flag.ContinueOnError)
+	f.IntVar(&o.seconds, "seconds", 8, "length of what is watched of each kind of traffic, in `seconds`; 2,000 samples of a busy gateway in each")
+	f.IntVar(&o.functions, "functions", 0, "also show so many functions, ours and the kernel's, in which most samples were taken")
+	only := f.String("only", "", "comma-separated `names` of wires and traffic; of what is not named, all: "+strings.Join(names(), ", "))
+	f.BoolVar(&o.pin, "pin", false, "run host A and gateway A on core 0, host B and gateway B on core 1")
+	f.StringVar(&o.output, "o", "", "`file` for all figures as JSON")
+	against := f.String("against", "", "`file` of an earlier run's figures: print what differs")
+	f.StringVar(&o.program, "program", "", "`path` of the vpngw to watch; without it, one is built from these sources")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q: everything is a flag, see -help", f.Arg(0))
+	case o.seconds < 1 || o.functions < 0:
+		return o, errors.New("-seconds must be at least 1, -functions at least 0")
+	case o.pin && runtime.NumCPU() < 2:
+		return o, errors.New("-pin needs two cores")
+	}
+	if o.wires, o.kinds, err = choose(*only); err != nil {
+		return o, err
+	}
+	if *against != "" {
+		o.against, err = readResult(*against)
+	}
+	return o, err
+}
+
+func start(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	o, err := parseFlags(args)
+	if err != nil {
+		return err
+	}
+	if err := lab.Available(); err != nil {
+		return err
+	}
+	if missing := lab.Missing("ip", "iperf3"); len(missing) > 0 {
+		return fmt.Errorf("programs are missing; run: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
+	}
+	meter := lab.NewCPUMeter(fmt.Sprintf("vpngw-profile-%d", os.Getpid()))
+	defer func() { err = errors.Join(err, meter.Close()) }()
+	workshop, err := lab.New() // without namespaces: its directory goes away however this process ends
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, workshop.Close()) }()
+	r := &result{Started: time.Now().UTC(), Machine: lab.Machine(), Pin: o.pin, Source: meter.Source(), Runs: []run{}}
+	if o.program, r.Version, err = build(ctx, o.program, workshop.Dir()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "vpngw %s on %s\n\n", r.Version, r.Machine)
+	for _, w := range o.wires {
+		if err := r.measure(ctx, w, o, meter, out, progress); err != nil {
+			return err
+		}
+	}
+	if o.output != "" {
+		if err := r.write(o.output); err != nil {
+			return err
+		}
+		fmt.Fprintf(progress, "profile: all figures are in %s\n", o.output)
+	}
+	if o.against != nil {
+		writeDifferences(out, r, o.against)
+	}
+	return nil
+}
+
+// measure adds the runs on one wire, and prints each.
+func (r *result) measure(ctx context.Context, w wire, o options, meter *lab.CPUMeter, out, progress io.Writer) (err error) {
+	a, err := newArena(ctx, w, o.program, o.pin)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	for _, t := range o.kinds {
+		fmt.Fprintf(progress, "profile: %s, %s\n", w.title, t.title)
+		one, err := a.run(ctx, t, meter, o.seconds)
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", w.title, t.title, err)
+		}
+		one.Wire = w.name
+		r.Runs = append(r.Runs, one)
+		writeRun(out, w.title+", "+t.title, &one)
+		writeFunctions(out, &one, o.functions)
+	}
+	return nil
+}
+
+// build returns the program to watch, and its version; one of these sources if no path is given.
+func build(ctx context.Context, program, folder string) (path, version string, err error) {
+	if program == "" {
+		program = filepath.Join(folder, "vpngw")
+		describe, err := output(exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty"))
+		if err != nil {
+			describe = "unknown"
+		}
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", program, "vpngw/cmd/vpngw")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+		_, err = output(build)
+		if err != nil {
+			return "", "", err
+		}
+	} else if program, err = filepath.Abs(program); err != nil {
+		return "", "", err
+	}
+	version, err = output(exec.CommandContext(ctx, program, "version"))
+	version, _, _ = strings.Cut(strings.TrimPrefix(version, "vpngw "), "\n")
+	return program, version, err
+}
+
+// output runs a command and returns what it printed; the error of a failed one holds the command and its complaint.
+func output(cmd *exec.Cmd) (string, error) {
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
