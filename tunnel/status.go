@@ -171,7 +171,9 @@ func (g *Gateway) status() Status {
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
 	}
-	s.addCauses(g.lane.Counters())
+	for _, l := range g.lanes.Lanes() {
+		s.addCauses(l.Counters())
+	}
 	s.Uplinks = g.uplinkStatus(s.Tunnels)
 	return s
 }

@@ -290,7 +290,7 @@ func (l *Lane) flushTurn() {
 func (l *Lane) flushUplink(u *Uplink) {
 	for i := len(l.open) - 1; i >= 0; i-- {
 		if t := l.open[i]; t.uplink == u {
-			l.flush(t)
+			l.endTrain(t, TrainTurn)
 		}
 	}
 }
