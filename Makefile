@@ -6,6 +6,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BENCH       ?=
 ENDURE      ?=
 FAIRNESS    ?=
+SCALE       ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -14,7 +15,7 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linu
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench rekey restart flood fairness scale seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +51,9 @@ flood: bench-packages ## TCP beside 50,000 unauthenticated datagrams a second of
 
 fairness: bench-packages ## four tunnels on one wire: vpngw beside a FIFO and wireguard-go (root); FAIRNESS='-rates 400 -only even' for less
 	$(GO) run ./integration/fairness -o out/fairness.json $(FAIRNESS)
+
+scale: bench-packages ## a hub with 1,000 tunnels, 10 of them busy, beside one with 10 (root); SCALE='-only throughput' for less
+	$(GO) run ./integration/scale -o out/scale.json $(SCALE)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \

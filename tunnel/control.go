@@ -13,6 +13,7 @@ import (
 // start makes the tunnels known to IKE and wanted.
 func (g *Gateway) start(ctx context.Context) {
 	g.sampleAt = time.Now()
+	g.paths.Forget() // what changed until changes were watched was not seen
 	for _, t := range g.tunnels {
 		g.setPeer(t, t.peer) // where only a name is known, the peer may come to us before it is resolved
 		if t.named() {
@@ -83,6 +84,9 @@ func (g *Gateway) control(ctx context.Context) {
 
 // untilDeadline is how long nothing is due.
 func (g *Gateway) untilDeadline() time.Duration {
+	if g.look.left > 0 {
+		return 0
+	}
 	next := g.machine.Deadline()
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
@@ -121,8 +125,11 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 	if d := g.machine.Deadline(); !d.IsZero() && !now.Before(d) {
 		g.step(ike.Tick{})
 	}
-	if due(&g.settle, now) {
+	switch {
+	case due(&g.settle, now):
 		g.networkChanged()
+	case g.look.left > 0:
+		g.lookOn()
 	}
 	if due(&g.tunRetry, now) {
 		g.remakeTUN()

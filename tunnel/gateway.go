@@ -36,6 +36,8 @@ type Gateway struct {
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
 	uplinks  map[string]*uplink   // by interface
+	paths    netconf.Paths
+	look     look
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 	strangers   repeats              // refusals in the log that are about no tunnel
@@ -146,6 +148,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 
 func (g *Gateway) setUp() error {
 	var err error
+	g.checkDescriptors()
 	g.probeUDP()
 	if err := g.listen(); err != nil {
 		return err
@@ -263,6 +266,7 @@ func (g *Gateway) openTUN() error {
 // them must not leave in clear. The other routes go with the device.
 func (g *Gateway) tearDown(failed bool) error {
 	var errs []error
+	g.paths.Close()
 	switch {
 	case g.net.Link == 0:
 	case failed:

@@ -61,8 +61,8 @@ func (g *Gateway) checkSocket(t *tunnel) {
 	if !t.remote.IsValid() {
 		return
 	}
-	path, err := netconf.PathTo(t.remote.Addr())
-	if err != nil {
+	path, err := g.paths.To(t.remote.Addr())
+	if t.unreached = err != nil; t.unreached {
 		g.repair = time.Now().Add(retryTime)
 		return
 	}
@@ -79,7 +79,7 @@ func (g *Gateway) checkSocket(t *tunnel) {
 // repairSockets looks again at tunnels whose peer could not be reached.
 func (g *Gateway) repairSockets() {
 	for _, t := range g.tunnels {
-		if t.remote.IsValid() {
+		if t.unreached || !t.source.IsValid() {
 			g.checkSocket(t)
 		}
 	}
@@ -97,21 +97,6 @@ func isOurs(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// networkChanged brings everything in line after links, addresses or routes changed.
-func (g *Gateway) networkChanged() {
-	g.looked = time.Now()
-	if g.tun != nil {
-		if err := g.net.Ensure(); err != nil {
-			g.log.Warn("routes are not complete", "interface", g.cfg.Interface, "error", err)
-			g.settle = time.Now().Add(lookInterval)
-		}
-	}
-	g.repairSockets()
-	g.measureAll()
-	g.chooseErrorSource()
-	g.adjustMTU()
 }
 
 // remakeTUN replaces a TUN device that is gone.
@@ -137,7 +122,8 @@ func (g *Gateway) remakeTUN() {
 	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
 }
 
-// measure asks the kernel for the path to t's peer.
+// measure asks the kernel for the path to t's peer. Of interfaces it may know since
+// g.paths last forgot them.
 func (g *Gateway) measure(t *tunnel) {
 	t.inner, t.route = 0, 0
 	remote := t.remote
@@ -148,9 +134,9 @@ func (g *Gateway) measure(t *tunnel) {
 		g.forgetPath(t)
 		return
 	}
-	path, err := netconf.PathFrom(t.source, remote.Addr())
+	path, err := g.paths.From(t.source, remote.Addr())
 	if err != nil && t.source.IsValid() { // which may be gone
-		path, err = netconf.PathTo(remote.Addr())
+		path, err = g.paths.To(remote.Addr())
 	}
 	if err == nil {
 		t.inner, t.route = mtu.Inner(path.MTU, remote.Addr()), path.MTU

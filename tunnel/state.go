@@ -25,6 +25,7 @@ type tunnel struct {
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
 	route         int            // MTU of the route to the peer, in bytes; 0: not known
 	told          int            // longest inner packet, as the lane knows it
+	unreached     bool           // there was no route to it when that was looked for last
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 	link          string         // interface of the path; "": not known yet
 	uplink        *uplink        // that it leaves by; nil before setUp

@@ -48,12 +48,14 @@ func readTable(f *doctor.Facts) (t table) {
 
 // paths asks for the ways to the peers.
 func paths(f *doctor.Facts, t *table) {
+	var ask netconf.Paths
+	defer ask.Close()
 	for _, p := range f.Peers {
 		if !p.Address.IsValid() {
 			f.Unseen = append(f.Unseen, "the path of tunnel "+p.Tunnel+": its peer's address is not known")
 			continue
 		}
-		path, err := netconf.PathFrom(p.Source, p.Address)
+		path, err := ask.From(p.Source, p.Address)
 		if err != nil {
 			unseen(f, "the path of tunnel "+p.Tunnel, err)
 			continue

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vpngw/integration/lab"
+	"vpngw/integration/lab/crowd"
+	"vpngw/integration/lab/load"
+)
+
+const (
+	// throughputBar is the part of the small hub's throughput that the large one must have.
+	throughputBar = 0.95
+	// warmUp is left out of the figures.
+	warmUp = time.Second
+	// settleTime is for the search of the paths' MTU, which follows a tunnel's coming up.
+	settleTime = 3 * time.Second
+)
+
+// round is one hub under load.
+type round struct {
+	Tunnels int  `json:"tunnels"`
+	Up      bool `json:"up"` // the branches send, not the hub
+	Number  int  `json:"round"`
+	traffic
+}
+
+// traffic is what a load came to.
+type traffic struct {
+	Gbit      float64       `json:"gbit"`        // TCP payload a second, in all flows
+	ProbeP50  time.Duration `json:"probe50_ns"`  // one way, in the tunnel of the first branch
+	ProbeP99  time.Duration `json:"probe99_ns"`  //
+	ProbeMax  time.Duration `json:"probemax_ns"` //
+	ProbeLost int           `json:"probe_lost"`
+	HubCPU    float64       `json:"hub_cpu"` // seconds a second
+	CPU       float64       `json:"cpu"`     // of the whole machine, seconds for each Gbit
+}
+
+func measureThroughput(ctx context.Context, m *measurement) error {
+	var rounds []round
+	for n := range m.Rounds {
+		for _, tunnels := range []int{m.Busy, m.Many} {
+			if err := m.hub.start(crowd.Configuration{Members: tunnels - m.Busy}, true); err != nil {
+				return err
+			}
+			took, err := m.hub.waitUp(ctx, tunnels, upTimeout)
+			if err != nil {
+				return err
+			}
+			if err := pause(ctx, settleTime); err != nil {
+				return err
+			}
+			for _, up := range []bool{false, true} {
+				t, err := m.load(ctx, flows{fromBranches: up, all: true})
+				if err != nil {
+					return err
+				}
+				rounds = append(rounds, round{tunnels, up, n, t})
+				m.say("round %d of %d, %d tunnels, up after %v, %s: %.2f Gbit/s, probe %v, 99 %% %v", n+1, m.Rounds, tunnels,
+					took.Round(time.Millisecond), direction(up), t.Gbit, t.ProbeP50.Round(time.Microsecond), t.ProbeP99.Round(time.Microsecond))
+			}
+			if err := m.hub.end(); err != nil {
+				return err
+			}
+		}
+	}
+	m.report.Rounds = rounds
+	for _, up := range []bool{false, true} {
+		m.report.compare(m.settings, rounds, up)
+	}
+	return nil
+}
+
+func direction(up bool) string {
+	if up {
+		return "branches to hub"
+	}
+	return "hub to branches"
+}
+
+// flows are one TCP flow between the hub's host and each branch's, or none.
+type flows struct {
+	all, fromBranches bool
+	seconds           int          // 0: the settings'
+	events            []load.Event // under load
+}
+
+// load sends, with a probe from the hub to the first branch beside it.
+func (m *measurement) load(ctx context.Context, f flows) (t traffic, err error) {
+	if f.seconds == 0 {
+		f.seconds = m.Seconds
+	}
+	site, branches := m.hub.Star.Hub, m.hub.Star.Branches
+	l := load.Load{
+		Duration: time.Duration(f.seconds) * time.Second, Events: f.events,
+		Probes: []load.Probe{{From: site.Host, To: branches[0].Host, Address: branches[0].Host4}},
+	}
+	for _, b := range branches {
+		switch {
+		case !f.all:
+		case f.fromBranches:
+			l.Flows = append(l.Flows, load.Flow{From: b.Host, To: site.Host, Address: site.Host4, Congestion: "cubic"})
+		default:
+			l.Flows = append(l.Flows, load.Flow{From: site.Host, To: b.Host, Address: b.Host4, Congestion: "cubic"})
+		}
+	}
+	before, err := m.processors()
+	if err != nil {
+		return t, err
+	}
+	r, err := l.Run(ctx)
+	if err != nil {
+		return t, err
+	}
+	after, err := m.processors()
+	if err != nil {
+		return t, err
+	}
+	p := r.Probes[0]
+	t = traffic{
+		Gbit: goodput(r), ProbeLost: p.Lost,
+		ProbeP50: load.Percentile(p.Delays, 50), ProbeP99: load.Percentile(p.Delays, 99), ProbeMax: load.Percentile(p.Delays, 100),
+		HubCPU: (after.hub - before.hub) / l.Duration.Seconds(),
+	}
+	if t.Gbit > 0 {
+		t.CPU = (after.machine - before.machine) / (t.Gbit * l.Duration.Seconds())
+	}
+	return t, nil
+}
+
+// processors are processor seconds so far.
+type processors struct{ hub, machine float64 }
+
+func (m *measurement) processors() (p processors, err error) {
+	if p.hub, err = m.hub.Gateway.Process.CPUSeconds(); err != nil {
+		return p, err
+	}
+	all, err := lab.CPUSeconds()
+	p.machine = all.Busy()
+	return p, err
+}
+
+// goodput is what all flows received after the warm-up, in Gbit a second.
+func goodput(r *load.Result) float64 {
+	first, last := 0, len(r.Times)-1
+	for first < last && r.Times[first] < warmUp {
+		first++
+	}
+	if first >= last {
+		return 0
+	}
+	bytes := uint64(0)
+	for _, f := range r.Flows {
+		bytes += f.Received[last] - f.Received[first]
+	}
+	return 8 * float64(bytes) / 1e9 / (r.Times[last] - r.Times[first]).Seconds()
+}
+
+// compare adds the figures and the bar of one direction.
+func (r *report) compare(s settings, rounds []round, up bool) {
+	few, many := pick(rounds, s.Busy, up), pick(rounds, s.Many, up)
+	ratio := median(values(many, gbit)) / median(values(few, gbit))
+	for _, of := range []struct {
+		what string
+		get  func(round) float64
+		unit string
+	}{
+		{"TCP in all busy tunnels", gbit, "Gbit/s"},
+		{"processor of the whole machine", func(r round) float64 { return r.CPU }, "s/Gbit"},
+		{"probe, median", func(r round) float64 { return milliseconds(r.ProbeP50) }, "ms"},
+		{"probe, 99 %", func(r round) float64 { return milliseconds(r.ProbeP99) }, "ms"},
+	} {
+		a, b := values(few, of.get), values(many, of.get)
+		r.figure(direction(up)+", "+of.what, fmt.Sprintf("%s with %d tunnels, %s with %d", spread(a, of.unit), s.Busy, spread(b, of.unit), s.Many))
+	}
+	r.bar(fmt.Sprintf("throughput of %d busy tunnels among %d, %s", s.Busy, s.Many, direction(up)),
+		fmt.Sprintf("%.1f %% of that among %d", 100*ratio, s.Busy), fmt.Sprintf("≥ %.0f %%", 100*throughputBar), ratio >= throughputBar)
+}
+
+func gbit(r round) float64 { return r.Gbit }
+
+func pick(rounds []round, tunnels int, up bool) (some []round) {
+	for _, r := range rounds {
+		if r.Tunnels == tunnels && r.Up == up {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+func values(rounds []round, get func(round) float64) (v []float64) {
+	for _, r := range rounds {
+		v = append(v, get(r))
+	}
+	return v
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
