@@ -19,12 +19,12 @@ func (g *Gateway) checkDescriptors() {
 	}
 	if short := shortOfDescriptors(len(g.tunnels), limit.Cur); short > 0 {
 		g.log.Error("the limit of open files is too low: some tunnels will have no socket",
-			"limit", limit.Cur, "tunnels", len(g.tunnels), "without_socket", short,
+			"limit", limit.Cur, "tunnels", len(g.tunnels), "missing", short,
 			"hint", fmt.Sprintf("raise it to %d or more: LimitNOFILE= in the systemd unit, or ulimit -Hn", len(g.tunnels)+descriptorsBeside))
 	}
 }
 
-// shortOfDescriptors is how many of the tunnels find no descriptor left.
+// shortOfDescriptors is how many descriptors are missing.
 func shortOfDescriptors(tunnels int, limit uint64) int {
 	need := uint64(tunnels + descriptorsBeside)
 	return int(need - min(need, limit))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"vpngw/integration/lab/crowd"
@@ -132,7 +133,7 @@ func askStatus(ctx context.Context, m *measurement) error {
 			}
 			times, size = append(times, milliseconds(time.Since(start))), len(out)
 		}
-		m.report.figure("vpngw "+args[0]+flag(args[1:]), "%s, %s", spread(times, "ms"), mib(int64(size)))
+		m.report.figure("vpngw "+strings.Join(args, " "), "%s, %s", spread(times, "ms"), mib(int64(size)))
 	}
 	var times []float64
 	for range 5 {
@@ -144,13 +145,6 @@ func askStatus(ctx context.Context, m *measurement) error {
 	}
 	m.report.figure("the gateway's part of it", "%s", spread(times, "ms"))
 	return nil
-}
-
-func flag(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return " " + args[0]
 }
 
 // spis are what a rekey changes.

@@ -173,7 +173,7 @@ func (r *report) compare(s settings, rounds []round, up bool) {
 		{"probe, 99 %", func(r round) float64 { return milliseconds(r.ProbeP99) }, "ms"},
 	} {
 		a, b := values(few, of.get), values(many, of.get)
-		r.figure(direction(up)+", "+of.what, fmt.Sprintf("%s with %d tunnels, %s with %d", spread(a, of.unit), s.Busy, spread(b, of.unit), s.Many))
+		r.figure(direction(up)+", "+of.what, "%s with %d tunnels, %s with %d", spread(a, of.unit), s.Busy, spread(b, of.unit), s.Many)
 	}
 	r.bar(fmt.Sprintf("throughput of %d busy tunnels among %d, %s", s.Busy, s.Many, direction(up)),
 		fmt.Sprintf("%.1f %% of that among %d", 100*ratio, s.Busy), fmt.Sprintf("≥ %.0f %%", 100*throughputBar), ratio >= throughputBar)
