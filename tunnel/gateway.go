@@ -104,9 +104,9 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 			return nil, err
 		}
 		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &c))
-		g.net.Local = append(g.net.Local, t.Local...)
 		g.net.Remote = append(g.net.Remote, t.Remote...)
 	}
+	g.net.Local = c.localSubnets()
 	g.net.Addresses = c.Addresses
 	return g, nil
 }
