@@ -36,7 +36,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if ctx.Err() != nil {
-		err = errors.New("interrupted")
+		err = errors.New("interrupted") // and all that followed from it
 	}
 	stop()
 	if err != nil {
@@ -85,15 +85,21 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, m.hub.Close()) }()
+	err = m.measure(ctx)
+	return errors.Join(err, m.report.finish(out, s.output)) // what was seen until an error is worth having
+}
+
+// measure runs the parts, or the one that is asked for.
+func (m *measurement) measure(ctx context.Context) error {
 	for _, p := range parts {
-		if s.Only != "" && s.Only != p.name {
+		if m.Only != "" && m.Only != p.name {
 			continue
 		}
 		if err := p.measure(ctx, m); err != nil {
 			return fmt.Errorf("%s: %w\nthe hub says: %s", p.name, err, m.hub.lastWords())
 		}
 	}
-	return m.report.finish(out, s.output)
+	return nil
 }
 
 // parts are measured in this order.

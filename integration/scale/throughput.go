@@ -16,7 +16,7 @@ const (
 	// warmUp is left out of the figures.
 	warmUp = time.Second
 	// settleTime is for the search of the paths' MTU, which follows a tunnel's coming up.
-	settleTime = 3 * time.Second
+	settleTime = 2 * time.Second
 )
 
 // round is one hub under load.
