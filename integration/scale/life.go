@@ -14,6 +14,10 @@ const (
 	idleBar = 0.01             // of a core, for an idle hub
 	endBar  = 10 * time.Second // for a hub to end
 	backBar = 60 * time.Second // for all tunnels to be up again after kill -9
+
+	// restTime is when a gateway that has just started has come to rest: it looks after the machine around it at its start,
+	// and once more when its own device is there.
+	restTime = 15 * time.Second
 )
 
 // measureLife follows a large hub from its start to its end.
@@ -90,7 +94,7 @@ func comeUp(ctx context.Context, m *measurement, few memory) error {
 	if _, err := m.hub.waitUp(ctx, m.Many, upTimeout); err != nil {
 		return err
 	}
-	if err := pause(ctx, 3*settleTime); err != nil {
+	if err := pause(ctx, restTime); err != nil {
 		return err
 	}
 	up, err := m.memory(ctx)
