@@ -22,18 +22,10 @@ func measureAway(ctx context.Context, m *measurement) (err error) {
 	if err := pause(ctx, settleTime); err != nil {
 		return err
 	}
-	before, err := m.processors()
-	if err != nil {
-		return err
-	}
 	watching, stop := context.WithCancel(ctx)
 	slowest := m.watchControl(watching)
-	t, err := m.load(ctx, flows{seconds: m.Idle})
+	t, err := m.hub.load(ctx, flows{seconds: m.Idle})
 	stop()
-	if err != nil {
-		return err
-	}
-	after, err := m.processors()
 	if err != nil {
 		return err
 	}
@@ -42,7 +34,7 @@ func measureAway(ctx context.Context, m *measurement) (err error) {
 		return err
 	}
 	m.report.figure(fmt.Sprintf("%d peers away, all called", members), "%.2f %% of a core; the control loop answers within %.0f ms; probe 99 %% %.2f ms; resident %s, Go heap %s",
-		100*(after.hub-before.hub)/float64(m.Idle), milliseconds(<-slowest), milliseconds(t.ProbeP99), mib(size.resident), mib(size.heap))
+		100*t.HubCPU, milliseconds(<-slowest), milliseconds(t.ProbeP99), mib(size.resident), mib(size.heap))
 	if m.hub.crowd, err = m.hub.Gather(members); err != nil {
 		return err
 	}

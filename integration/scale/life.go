@@ -109,7 +109,7 @@ func comeUp(ctx context.Context, m *measurement, few memory) error {
 
 // idle counts what a hub does when nothing is to be done but to watch its peers.
 func idle(ctx context.Context, m *measurement) error {
-	before, err := m.processors()
+	before, err := m.hub.Gateway.Process.CPUSeconds()
 	if err != nil {
 		return err
 	}
@@ -117,11 +117,11 @@ func idle(ctx context.Context, m *measurement) error {
 	if err := pause(ctx, time.Duration(m.Idle)*time.Second); err != nil {
 		return err
 	}
-	after, err := m.processors()
+	after, err := m.hub.Gateway.Process.CPUSeconds()
 	if err != nil {
 		return err
 	}
-	part := (after.hub - before.hub) / float64(m.Idle)
+	part := (after - before) / float64(m.Idle)
 	m.report.figure("idle", "%.2f %% of a core, %.0f IKE messages to peers a second", 100*part, float64(m.hub.crowd.Messages()-messages)/float64(m.Idle))
 	m.report.bar(fmt.Sprintf("processor of an idle hub with %d tunnels up", m.Many), fmt.Sprintf("%.2f %% of a core", 100*part), fmt.Sprintf("< %.0f %%", 100*idleBar), part < idleBar)
 	m.say("idle: %.2f %% of a core", 100*part)

@@ -23,7 +23,7 @@ const (
 // changeNetwork has the kernel tell the hub of changes, under the probe, and counts what following each of them costs.
 func changeNetwork(ctx context.Context, m *measurement) error {
 	seconds := int((changes*changeEvery)/time.Second) + 2
-	calm, err := m.load(ctx, flows{seconds: seconds})
+	calm, err := m.hub.load(ctx, flows{seconds: seconds})
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func changeNetwork(ctx context.Context, m *measurement) error {
 	}
 	watching, stop := context.WithCancel(ctx)
 	slowest := m.watchControl(watching)
-	changed, err := m.load(ctx, flows{seconds: seconds, events: events})
+	changed, err := m.hub.load(ctx, flows{seconds: seconds, events: events})
 	stop()
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func rekeyAll(ctx context.Context, m *measurement) error {
 			took, err = m.waitRekeyed(ctx, start, before, ike)
 			return err
 		}
-		t, err := m.load(ctx, flows{seconds: int(stormTime / time.Second), events: []load.Event{{At: time.Second, Do: storm}}})
+		t, err := m.hub.load(ctx, flows{seconds: int(stormTime / time.Second), events: []load.Event{{At: time.Second, Do: storm}}})
 		if err != nil {
 			return err
 		}
