@@ -36,8 +36,8 @@ type Gateway struct {
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
 	uplinks  map[string]*uplink   // by interface
-	paths    netconf.Paths
-	look     look
+	paths    netconf.Paths        // to the peers
+	look     look                 // at all tunnels, after a change of the network
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 	strangers   repeats              // refusals in the log that are about no tunnel

@@ -31,8 +31,7 @@ func (g *Gateway) networkChanged() {
 	g.lookOn()
 }
 
-// lookOn looks at the next few tunnels. A look that is under way is what a loop's turn
-// ends with.
+// lookOn looks at the next few tunnels.
 func (g *Gateway) lookOn() {
 	for range min(lookBatch, g.look.left) {
 		t := g.tunnels[g.look.next]

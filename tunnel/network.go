@@ -42,12 +42,14 @@ func (g *Gateway) openSocket(t *tunnel) {
 		s, err = udp.Connect(netip.AddrPortFrom(netip.Addr{}, g.cfg.Port), t.remote, g.socketOptions())
 	}
 	if err != nil {
-		g.log.Warn("no socket to the peer", "tunnel", t.cfg.Name, "remote", t.remote, "error", err)
+		if unsaid, ok := t.saidSocket.say(err.Error(), time.Now()); ok {
+			g.log.Warn("no socket to the peer", "tunnel", t.cfg.Name, "remote", t.remote, "error", err, "unsaid", unsaid)
+		}
 		t.source = netip.Addr{}
 		g.repair = time.Now().Add(retryTime)
 		return
 	}
-	t.source = s.LocalAddr().Addr()
+	t.source, t.saidSocket = s.LocalAddr().Addr(), repeats{}
 	g.lane.Do(func() {
 		if err := g.lane.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
 			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)

@@ -49,6 +49,7 @@ type tunnel struct {
 
 	refusal                           refusal
 	saidDown, saidRefused, saidLookup repeats // in the log
+	saidSocket                        repeats // likewise
 }
 
 // child is one child SA pair.
