@@ -87,7 +87,7 @@ func (g *Gateway) untilDeadline() time.Duration {
 	if g.look.left > 0 {
 		return 0
 	}
-	next := g.machine.Deadline()
+	next := g.ikeDeadline()
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
@@ -102,6 +102,19 @@ func (g *Gateway) untilDeadline() time.Duration {
 		return time.Hour
 	}
 	return max(time.Until(next), 0)
+}
+
+// tickRest is between two times that IKE's timers run: to wake up costs more than most of
+// them do, and thousands of tunnels have one due at every moment.
+const tickRest = 10 * time.Millisecond
+
+// ikeDeadline is when IKE's timers are to run next; the zero time: never.
+func (g *Gateway) ikeDeadline() time.Time {
+	next := g.machine.Deadline()
+	if rested := g.ticked.Add(tickRest); !next.IsZero() && next.Before(rested) {
+		return rested
+	}
+	return next
 }
 
 // remind has the tunnels looked at when one of them has something to do; the zero time
@@ -122,7 +135,8 @@ func due(t *time.Time, now time.Time) bool {
 
 // onTime does what has become due.
 func (g *Gateway) onTime(ctx context.Context, now time.Time) {
-	if d := g.machine.Deadline(); !d.IsZero() && !now.Before(d) {
+	if d := g.ikeDeadline(); !d.IsZero() && !now.Before(d) {
+		g.ticked = now
 		g.step(ike.Tick{})
 	}
 	switch {

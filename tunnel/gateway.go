@@ -53,6 +53,7 @@ type Gateway struct {
 	started    time.Time
 	settle     time.Time // when to look at the network after a change; zero: nothing changed
 	looked     time.Time // when that was done last
+	ticked     time.Time // when IKE's timers ran last
 	tunRetry   time.Time // when to try again to make the TUN device; zero: it stands
 	nextTunnel time.Time // when a tunnel has something to do; see remind
 	sampleAt   time.Time // when to take the next samples of the counters; zero: not running

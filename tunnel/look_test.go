@@ -74,6 +74,33 @@ func TestLookTakesTurns(t *testing.T) {
 	}
 }
 
+// TestTimersRunTogether: a timer that is due soon after others ran waits a little, for more
+// to run with it; after a rest it runs in time.
+func TestTimersRunTogether(t *testing.T) {
+	g, err := New(valid(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn := g.tunnels[0]
+	g.setPeer(tn, tn.peer) // it is asked again and again
+	due := g.machine.Deadline()
+	if got := g.ikeDeadline(); got.IsZero() || !got.Equal(due) {
+		t.Errorf("after a rest: at %v, due at %v", got, due)
+	}
+	g.onTime(t.Context(), due)
+	if !g.ticked.Equal(due) {
+		t.Fatalf("the timer has not run when it was due")
+	}
+	g.ticked = g.machine.Deadline().Add(-tickRest / 2)
+	if got, want := g.ikeDeadline(), g.ticked.Add(tickRest); !got.Equal(want) {
+		t.Errorf("soon after others: at %v, want %v", got, want)
+	}
+	g.onTime(t.Context(), g.machine.Deadline())
+	if !g.ticked.Equal(g.machine.Deadline().Add(-tickRest / 2)) {
+		t.Error("it has run before the rest was over")
+	}
+}
+
 func TestShortOfDescriptors(t *testing.T) {
 	for _, c := range []struct {
 		tunnels int
