@@ -17,7 +17,7 @@ const (
 
 	// restTime is when a gateway that has just started has come to rest: it looks after the machine around it at its start,
 	// and once more when its own device is there.
-	restTime = 15 * time.Second
+	restTime = 12 * time.Second
 )
 
 // measureLife follows a large hub from its start to its end.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -38,36 +37,25 @@ type traffic struct {
 	HubCPU    float64       `json:"hub_cpu"` // seconds a second
 }
 
-// measureThroughput has a small and a large hub, each with branches of its own, carry the same load in turns: what is compared
-// was measured seconds apart. Both stand all the time.
-func measureThroughput(ctx context.Context, m *measurement) (err error) {
-	few := m.settings
-	few.Many = few.Busy
-	small, err := newHub(ctx, few)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, small.Close()) }()
-	hubs := map[int]*hub{m.Busy: small, m.Many: m.hub}
-	for tunnels, h := range hubs {
-		if err := h.start(crowd.Configuration{Members: tunnels - m.Busy}, true); err != nil {
-			return err
-		}
-		if _, err := h.waitUp(ctx, tunnels, upTimeout); err != nil {
-			return err
-		}
-	}
-	if err := pause(ctx, restTime); err != nil {
-		return err
-	}
+// measureThroughput has the hub carry the same load in turns with few tunnels and with many, in the same lab.
+func measureThroughput(ctx context.Context, m *measurement) error {
 	for n := range m.Rounds {
 		order := []int{m.Busy, m.Many}
 		if n%2 == 1 {
 			slices.Reverse(order)
 		}
-		for _, up := range []bool{false, true} {
-			for _, tunnels := range order {
-				t, err := hubs[tunnels].load(ctx, flows{fromBranches: up, all: true, seconds: m.Seconds})
+		for _, tunnels := range order {
+			if err := m.hub.start(crowd.Configuration{Members: tunnels - m.Busy}, true); err != nil {
+				return err
+			}
+			if _, err := m.hub.waitUp(ctx, tunnels, upTimeout); err != nil {
+				return err
+			}
+			if err := pause(ctx, restTime); err != nil {
+				return err
+			}
+			for _, up := range []bool{false, true} {
+				t, err := m.hub.load(ctx, flows{fromBranches: up, all: true, seconds: m.Seconds})
 				if err != nil {
 					return err
 				}
@@ -75,12 +63,15 @@ func measureThroughput(ctx context.Context, m *measurement) (err error) {
 				m.say("round %d of %d, %d tunnels, %s: %.2f Gbit/s, probe %v, 99 %% %v", n+1, m.Rounds, tunnels,
 					direction(up), t.Gbit, t.ProbeP50.Round(time.Microsecond), t.ProbeP99.Round(time.Microsecond))
 			}
+			if err := m.hub.end(); err != nil {
+				return err
+			}
 		}
 	}
 	for _, up := range []bool{false, true} {
 		m.report.compare(m.settings, m.report.Rounds, up)
 	}
-	return errors.Join(small.end(), m.hub.end())
+	return nil
 }
 
 func direction(up bool) string {
