@@ -6,11 +6,9 @@ package crowd
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,9 +47,7 @@ type Crowd struct {
 	stop atomic.Bool
 
 	up, messages atomic.Int64
-
-	mu  sync.Mutex // guards err
-	err error
+	err          error // of run, once done is closed
 }
 
 // member is a peer with its machine. It belongs to the crowd's goroutine.
@@ -60,9 +56,6 @@ type member struct {
 	machine *ike.Machine
 	up      bool
 }
-
-// Settle makes every address of a network the namespace's own, without a device that has them.
-func Settle(n *lab.Namespace, network netip.Prefix) error { return settle(n, network) }
 
 // Start has all members connect to the gateway at once, and keeps their tunnels up until Stop.
 func Start(c Config) (*Crowd, error) {
@@ -81,7 +74,10 @@ func Start(c Config) (*Crowd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("crowd in %s: %w", c.Namespace.Name, err)
 	}
-	go w.run()
+	go func() {
+		defer close(w.done)
+		w.err = w.run()
+	}()
 	return w, nil
 }
 
@@ -120,42 +116,12 @@ func (w *Crowd) Up() int { return int(w.up.Load()) }
 // Messages is how many IKE messages have come so far.
 func (w *Crowd) Messages() int { return int(w.messages.Load()) }
 
-// Farewell has all members delete their tunnels, and ends the crowd.
-func (w *Crowd) Farewell() error {
-	w.end(func(m *member) { w.do(m, m.machine.Step(time.Now(), ike.Shutdown{})) })
-	return w.ended()
-}
-
-// Stop ends the crowd without a word, as a power cut would.
+// Stop ends the crowd without a word, as a power cut would. The error is what kept it from running until now.
 func (w *Crowd) Stop() error {
-	w.end(nil)
-	return w.ended()
-}
-
-// end stops the goroutine; then it lets each member do something last.
-func (w *Crowd) end(last func(*member)) {
-	if w.stop.Swap(true) {
-		<-w.done
-		return
+	if !w.stop.Swap(true) {
+		_ = w.conn.SetReadDeadline(time.Now())
 	}
-	_ = w.conn.SetReadDeadline(time.Now())
 	<-w.done
-	if last != nil {
-		for _, m := range w.all {
-			last(m)
-		}
-	}
 	w.conn.Close()
-}
-
-func (w *Crowd) ended() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	return w.err
-}
-
-func (w *Crowd) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err = errors.Join(w.err, err)
 }

@@ -3,7 +3,6 @@ package crowd
 import (
 	"bytes"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -18,34 +17,29 @@ const tick = 10 * time.Millisecond
 var nonESP = []byte{0, 0, 0, 0}
 
 // run takes messages and lets time pass, until Stop.
-func (w *Crowd) run() {
-	defer close(w.done)
+func (w *Crowd) run() error {
 	for _, m := range w.all {
 		w.do(m, m.machine.Step(time.Now(), ike.Connect{}))
 	}
 	b, oob := make([]byte, 64<<10), make([]byte, 256)
 	next := time.Now()
 	for !w.stop.Load() {
-		now := time.Now()
-		if !now.Before(next) {
+		if now := time.Now(); !now.Before(next) {
 			next = w.tick(now)
 		}
-		// Stop sets a deadline, too: this one must not come after it for long.
-		if err := w.conn.SetReadDeadline(time.Now().Add(tick)); err != nil {
-			w.fail(err)
-			return
+		if err := w.conn.SetReadDeadline(next); err != nil {
+			return err
 		}
 		n, oobn, _, from, err := w.conn.ReadMsgUDPAddrPort(b, oob)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-		case errors.Is(err, net.ErrClosed):
-			return
 		case err != nil:
-			// What ICMP said of an earlier message: the gateway is away.
+			return err
 		default:
 			w.receive(b[:n], oob[:oobn], from)
 		}
 	}
+	return nil
 }
 
 // tick steps the members whose time has come, and tells when to look again.
@@ -55,7 +49,7 @@ func (w *Crowd) tick(now time.Time) time.Time {
 			w.do(m, m.machine.Step(now, ike.Tick{}))
 		}
 	}
-	return now.Add(tick)
+	return time.Now().Add(tick)
 }
 
 // receive takes a datagram: an IKE message, or ESP, of which nothing becomes.

@@ -18,9 +18,8 @@ import (
 // receiveBuffer holds a message of every member of a large crowd.
 const receiveBuffer = 8 << 20
 
-// settle adds a route of type local, which answers for a whole network. It runs in the namespace, whose netlink socket the
-// lab does not lend.
-func settle(n *lab.Namespace, network netip.Prefix) error {
+// Settle makes every address of a network the namespace's own, without a device that has them: by a route of type local.
+func Settle(n *lab.Namespace, network netip.Prefix) error {
 	err := n.Do(func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
