@@ -82,4 +82,5 @@ func TestManyTunnels(t *testing.T) {
 		}
 		return nil
 	}))
+	must(t, members.Stop())
 }
