@@ -7,6 +7,7 @@ BENCH       ?=
 ENDURE      ?=
 FAIRNESS    ?=
 PROFILE     ?=
+SCALE       ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -15,7 +16,7 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linu
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench profile rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench profile scale rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +55,9 @@ flood: bench-packages ## TCP beside 50,000 unauthenticated datagrams a second of
 
 fairness: bench-packages ## four tunnels on one wire: vpngw beside a FIFO and wireguard-go (root); FAIRNESS='-rates 400 -only even' for less
 	$(GO) run ./integration/fairness -o out/fairness.json $(FAIRNESS)
+
+scale: bench-packages ## a hub with 1,000 tunnels, 10 of them busy, beside one with 10 (root); SCALE='-only throughput' for less
+	$(GO) run ./integration/scale -o out/scale.json $(SCALE)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \

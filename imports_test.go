@@ -15,7 +15,7 @@ var layers = map[string][]string{
 	"vpngw/cmd":         {"vpngw/configs", "vpngw/tunnel", "vpngw/crypto", "vpngw/integration/lab"},
 	"vpngw/tunnel":      {"vpngw/crypto", "vpngw/offload", "vpngw/fairness"},
 	"vpngw/configs":     {"vpngw/crypto/keys", "vpngw/crypto/identity"},
-	"vpngw/integration": {"vpngw/configs", "vpngw/crypto/keys"},
+	"vpngw/integration": {"vpngw/configs", "vpngw/crypto/keys", "vpngw/crypto/ike"},
 	"vpngw/crypto":      {},
 	"vpngw/offload":     {},
 	"vpngw/fairness":    {},

@@ -13,6 +13,7 @@ import (
 // start makes the tunnels known to IKE and wanted.
 func (g *Gateway) start(ctx context.Context) {
 	g.sampleAt = time.Now()
+	g.paths.Forget() // what changed until changes were watched was not seen
 	for _, t := range g.tunnels {
 		g.setPeer(t, t.peer) // where only a name is known, the peer may come to us before it is resolved
 		if t.named() {
@@ -83,7 +84,10 @@ func (g *Gateway) control(ctx context.Context) {
 
 // untilDeadline is how long nothing is due.
 func (g *Gateway) untilDeadline() time.Duration {
-	next := g.machine.Deadline()
+	if g.look.left > 0 {
+		return 0
+	}
+	next := g.ikeDeadline()
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
@@ -98,6 +102,19 @@ func (g *Gateway) untilDeadline() time.Duration {
 		return time.Hour
 	}
 	return max(time.Until(next), 0)
+}
+
+// tickRest is between two times that IKE's timers run: to wake up costs more than most of
+// them do, and thousands of tunnels have one due at every moment.
+const tickRest = 10 * time.Millisecond
+
+// ikeDeadline is when IKE's timers are to run next; the zero time: never.
+func (g *Gateway) ikeDeadline() time.Time {
+	next := g.machine.Deadline()
+	if rested := g.ticked.Add(tickRest); !next.IsZero() && next.Before(rested) {
+		return rested
+	}
+	return next
 }
 
 // remind has the tunnels looked at when one of them has something to do; the zero time
@@ -118,11 +135,15 @@ func due(t *time.Time, now time.Time) bool {
 
 // onTime does what has become due.
 func (g *Gateway) onTime(ctx context.Context, now time.Time) {
-	if d := g.machine.Deadline(); !d.IsZero() && !now.Before(d) {
+	if d := g.ikeDeadline(); !d.IsZero() && !now.Before(d) {
+		g.ticked = now
 		g.step(ike.Tick{})
 	}
-	if due(&g.settle, now) {
+	switch {
+	case due(&g.settle, now):
 		g.networkChanged()
+	case g.look.left > 0:
+		g.lookOn()
 	}
 	if due(&g.tunRetry, now) {
 		g.remakeTUN()

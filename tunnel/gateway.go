@@ -38,6 +38,8 @@ type Gateway struct {
 	tunnels  []*tunnel            // by ike.PeerID
 	children map[uint32]*child    // by inbound SPI
 	uplinks  map[string]*uplink   // by interface
+	paths    netconf.Paths        // to the peers
+	look     look                 // at all tunnels, after a change of the network
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 	strangers   repeats              // refusals in the log that are about no tunnel
@@ -53,6 +55,7 @@ type Gateway struct {
 	started    time.Time
 	settle     time.Time // when to look at the network after a change; zero: nothing changed
 	looked     time.Time // when that was done last
+	ticked     time.Time // when IKE's timers ran last
 	tunRetry   time.Time // when to try again to make the TUN device; zero: it stands
 	nextTunnel time.Time // when a tunnel has something to do; see remind
 	sampleAt   time.Time // when to take the next samples of the counters; zero: not running
@@ -104,9 +107,9 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 			return nil, err
 		}
 		g.tunnels = append(g.tunnels, newTunnel(ike.PeerID(i), t, &c))
-		g.net.Local = append(g.net.Local, t.Local...)
 		g.net.Remote = append(g.net.Remote, t.Remote...)
 	}
+	g.net.Local = c.localSubnets()
 	g.net.Addresses = c.Addresses
 	return g, nil
 }
@@ -149,6 +152,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 }
 
 func (g *Gateway) setUp() error {
+	g.checkDescriptors()
 	g.probeUDP()
 	if err := g.listen(); err != nil {
 		return err
@@ -279,6 +283,7 @@ func (g *Gateway) openTUN() error {
 // them must not leave in clear. The other routes go with the device.
 func (g *Gateway) tearDown(failed bool) error {
 	var errs []error
+	g.paths.Close()
 	switch {
 	case g.net.Link == 0:
 	case failed:

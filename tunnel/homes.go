@@ -38,8 +38,8 @@ func (h *homes) begin(lanes int) {
 // detached notes that the TUN device is a new one.
 func (h *homes) detached() { clear(h.attached) }
 
-// look takes how busy the lanes were since the last look.
-func (g *Gateway) look() {
+// watchLanes takes how busy the lanes were since the last look.
+func (g *Gateway) watchLanes() {
 	h := &g.homing
 	now := g.lanes.Now()
 	span := now - h.at
@@ -56,7 +56,7 @@ func (g *Gateway) look() {
 // rehome moves a tunnel if that makes the gateway faster, and those that must not be where
 // they are.
 func (g *Gateway) rehome() {
-	g.look()
+	g.watchLanes()
 	if len(g.lanes.Lanes()) == 1 {
 		return
 	}

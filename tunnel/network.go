@@ -43,12 +43,14 @@ func (g *Gateway) openSocket(t *tunnel) {
 		s, err = udp.Connect(netip.AddrPortFrom(netip.Addr{}, g.cfg.Port), t.remote, g.socketOptions())
 	}
 	if err != nil {
-		g.log.Warn("no socket to the peer", "tunnel", t.cfg.Name, "remote", t.remote, "error", err)
+		if unsaid, ok := t.saidSocket.say(err.Error(), time.Now()); ok {
+			g.log.Warn("no socket to the peer", "tunnel", t.cfg.Name, "remote", t.remote, "error", err, "unsaid", unsaid)
+		}
 		t.source = netip.Addr{}
 		g.repair = time.Now().Add(retryTime)
 		return
 	}
-	t.source = s.LocalAddr().Addr()
+	t.source, t.saidSocket = s.LocalAddr().Addr(), repeats{}
 	t.do(func(l *lane.Lane) {
 		if err := l.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
 			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)
@@ -62,8 +64,8 @@ func (g *Gateway) checkSocket(t *tunnel) {
 	if !t.remote.IsValid() {
 		return
 	}
-	path, err := netconf.PathTo(t.remote.Addr())
-	if err != nil {
+	path, err := g.paths.To(t.remote.Addr())
+	if t.unreached = err != nil; t.unreached {
 		g.repair = time.Now().Add(retryTime)
 		return
 	}
@@ -80,7 +82,7 @@ func (g *Gateway) checkSocket(t *tunnel) {
 // repairSockets looks again at tunnels whose peer could not be reached.
 func (g *Gateway) repairSockets() {
 	for _, t := range g.tunnels {
-		if t.remote.IsValid() {
+		if t.unreached || !t.source.IsValid() {
 			g.checkSocket(t)
 		}
 	}
@@ -98,21 +100,6 @@ func isOurs(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// networkChanged brings everything in line after links, addresses or routes changed.
-func (g *Gateway) networkChanged() {
-	g.looked = time.Now()
-	if g.tun != nil {
-		if err := g.net.Ensure(); err != nil {
-			g.log.Warn("routes are not complete", "interface", g.cfg.Interface, "error", err)
-			g.settle = time.Now().Add(lookInterval)
-		}
-	}
-	g.repairSockets()
-	g.measureAll()
-	g.chooseErrorSource()
-	g.adjustMTU()
 }
 
 // remakeTUN replaces a TUN device that is gone.
@@ -138,7 +125,8 @@ func (g *Gateway) remakeTUN() {
 	g.log.Info("TUN device is up again", "interface", g.tun.Name(), "mtu", g.tun.MTU())
 }
 
-// measure asks the kernel for the path to t's peer.
+// measure asks the kernel for the path to t's peer. Of interfaces it may know since
+// g.paths last forgot them.
 func (g *Gateway) measure(t *tunnel) {
 	t.inner, t.route = 0, 0
 	remote := t.remote
@@ -149,9 +137,9 @@ func (g *Gateway) measure(t *tunnel) {
 		g.forgetPath(t)
 		return
 	}
-	path, err := netconf.PathFrom(t.source, remote.Addr())
+	path, err := g.paths.From(t.source, remote.Addr())
 	if err != nil && t.source.IsValid() { // which may be gone
-		path, err = netconf.PathTo(remote.Addr())
+		path, err = g.paths.To(remote.Addr())
 	}
 	if err == nil {
 		t.inner, t.route = mtu.Inner(path.MTU, remote.Addr()), path.MTU

@@ -26,6 +26,7 @@ type tunnel struct {
 	inner         int            // longest inner packet that crosses the path to the peer whole, in bytes; 0: not known
 	route         int            // MTU of the route to the peer, in bytes; 0: not known
 	told          int            // longest inner packet, as the lane knows it
+	unreached     bool           // there was no route to it when that was looked for last
 	pinned        bool           // local was asked for by the peer, not chosen by the kernel
 	link          string         // interface of the path; "": not known yet
 	uplink        *uplink        // that it leaves by; nil before setUp
@@ -54,6 +55,7 @@ type tunnel struct {
 
 	refusal                           refusal
 	saidDown, saidRefused, saidLookup repeats // in the log
+	saidSocket                        repeats // likewise
 }
 
 // child is one child SA pair.

@@ -42,11 +42,24 @@ func (c *Config) subject() doctor.Subject {
 		},
 		Receive: c.Buffers.Receive, Send: c.Buffers.Send,
 	}
+	s.Local = c.localSubnets()
 	for i := range c.Tunnels {
-		s.Local = append(s.Local, c.Tunnels[i].Local...)
 		s.Remote = append(s.Remote, c.Tunnels[i].Remote...)
 	}
 	return s
+}
+
+// localSubnets are those of all tunnels, each once: most tunnels of a hub have the same.
+func (c *Config) localSubnets() (all []netip.Prefix) {
+	known := map[netip.Prefix]bool{}
+	for i := range c.Tunnels {
+		for _, p := range c.Tunnels[i].Local {
+			if !known[p] {
+				known[p], all = true, append(all, p)
+			}
+		}
+	}
+	return all
 }
 
 // Subject is what package doctor must know of the running gateway. Any goroutine may call it.

@@ -19,6 +19,7 @@ type Machine struct {
 	log     *slog.Logger
 	now     time.Time
 	wall    time.Time     // as given to Step
+	epoch   time.Time     // of the first Step
 	ahead   time.Duration // of the caller's clock, by as much as that went back
 	order   uint64        // logical clock: what came first where times are equal
 	timers  timers
@@ -72,6 +73,9 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 		m.ahead = m.now.Sub(now)
 	} else {
 		m.now = t
+	}
+	if m.epoch.IsZero() {
+		m.epoch = m.now
 	}
 	if !m.ended {
 		m.handle(ev)

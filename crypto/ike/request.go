@@ -140,7 +140,7 @@ func (s *sa) transmit() {
 	} else {
 		s.send(r.messages)
 	}
-	wait := min(retryFirst<<min(r.sends-1, 8), retryMax)
+	wait := s.spread(min(retryFirst<<min(r.sends-1, 8), retryMax))
 	if r.urgent > 0 {
 		r.urgent--
 		wait = urgentRetry
@@ -153,6 +153,13 @@ func (s *sa) transmit() {
 		at = end
 	}
 	s.m.timers.set(&s.retry, at)
+}
+
+// spread takes up to a quarter off a wait, the same part for all of an SA: peers that lost
+// their answers at the same moment are not to ask again at the same moment, and the waits
+// of one still never get shorter. Like age it takes our SPI for randomness.
+func (s *sa) spread(wait time.Duration) time.Duration {
+	return wait - wait/4*time.Duration(uint16(s.spi()))/(1<<16)
 }
 
 func (s *sa) retransmit() {

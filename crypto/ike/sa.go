@@ -272,7 +272,7 @@ func (s *sa) dropChildren(linger bool) {
 func (s *sa) heardFrom() {
 	s.lastHeard = s.m.now
 	if s.state == saEstablished {
-		s.m.timers.set(&s.dpd, s.m.now.Add(s.peer.DPD.Interval))
+		s.m.timers.set(&s.dpd, s.m.dpdAt(s.peer.DPD.Interval))
 	}
 }
 

@@ -375,6 +375,7 @@ func TestPathTo(t *testing.T) {
 	ip(t, "route add 192.0.2.0/24 via 10.1.0.9 mtu 1300")
 	ip(t, "route add 198.51.100.0/24 via 10.1.0.9 mtu 9000 src 10.1.0.1")
 	ip(t, "route add fd00:5::/64 via fd00:1::9 mtu 1290")
+	paths := newPaths(t)
 	for peer, want := range map[string]Path{
 		"10.1.5.5":     {Source: netip.MustParseAddr("10.1.0.1"), MTU: 1400, Link: lan},
 		"192.0.2.1":    {Source: netip.MustParseAddr("10.1.0.1"), MTU: 1300, Link: lan},
@@ -382,17 +383,45 @@ func TestPathTo(t *testing.T) {
 		"fd00:1::9":    {Source: netip.MustParseAddr("fd00:1::1"), MTU: 1400, Link: lan},
 		"fd00:5::1":    {Source: netip.MustParseAddr("fd00:1::1"), MTU: 1290, Link: lan},
 	} {
-		if got, err := PathTo(netip.MustParseAddr(peer)); err != nil || got != want {
+		if got, err := paths.To(netip.MustParseAddr(peer)); err != nil || got != want {
 			t.Errorf("path to %s: %+v, %v; want %+v", peer, got, err, want)
 		}
 	}
 	for _, peer := range []string{"203.0.113.1", "2001:db8::1"} {
-		if got, err := PathTo(netip.MustParseAddr(peer)); !errors.Is(err, unix.ENETUNREACH) {
+		if got, err := paths.To(netip.MustParseAddr(peer)); !errors.Is(err, unix.ENETUNREACH) {
 			t.Errorf("path to %s: %+v, %v; want ENETUNREACH", peer, got, err)
 		}
 	}
-	if _, err := PathTo(netip.Addr{}); err == nil {
+	if _, err := paths.To(netip.Addr{}); err == nil {
 		t.Error("there is a path to no address")
+	}
+	// The socket is good after an error, an interface is asked for once, and again after Forget.
+	ip(t, "link set "+lan+" mtu 1350")
+	for range 2 {
+		if got, err := paths.To(netip.MustParseAddr("10.1.5.5")); err != nil || got.MTU != 1400 {
+			t.Errorf("before Forget: %+v, %v", got, err)
+		}
+	}
+	paths.Forget()
+	if got, err := paths.To(netip.MustParseAddr("10.1.5.5")); err != nil || got.MTU != 1350 {
+		t.Errorf("after Forget: %+v, %v", got, err)
+	}
+}
+
+func newPaths(t *testing.T) *Paths {
+	p := new(Paths)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// BenchmarkPaths is one tunnel's part of what follows a change of the network.
+func BenchmarkPaths(b *testing.B) {
+	var p Paths
+	defer p.Close()
+	for b.Loop() {
+		if _, err := p.To(netip.MustParseAddr("127.0.0.1")); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -408,15 +437,16 @@ func TestPathFrom(t *testing.T) {
 	ip(t, "route add 192.0.2.0/24 via 10.7.0.9 table 7")
 	ip(t, "rule add from 10.7.0.1 lookup 7")
 	peer := netip.MustParseAddr("192.0.2.1")
+	paths := newPaths(t)
 	for source, want := range map[string]Path{
 		"10.1.0.1": {Source: netip.MustParseAddr("10.1.0.1"), MTU: 1500, Link: lan},
 		"10.7.0.1": {Source: netip.MustParseAddr("10.7.0.1"), MTU: 1200, Link: "second"},
 	} {
-		if got, err := PathFrom(netip.MustParseAddr(source), peer); err != nil || got != want {
+		if got, err := paths.From(netip.MustParseAddr(source), peer); err != nil || got != want {
 			t.Errorf("path from %s: %+v, %v; want %+v", source, got, err, want)
 		}
 	}
-	if got, err := PathFrom(netip.MustParseAddr("10.9.9.9"), peer); err == nil {
+	if got, err := paths.From(netip.MustParseAddr("10.9.9.9"), peer); err == nil {
 		t.Errorf("path from an address that is not ours: %+v", got)
 	}
 }

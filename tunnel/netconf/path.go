@@ -2,7 +2,6 @@ package netconf
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 
@@ -14,39 +13,6 @@ type Path struct {
 	Source netip.Addr // as asked for, or the kernel's choice
 	MTU    int        // of the route or else of its interface, in bytes
 	Link   string
-}
-
-// PathTo asks the kernel for the way to peer from an address that it chooses.
-func PathTo(peer netip.Addr) (Path, error) { return PathFrom(netip.Addr{}, peer) }
-
-// PathFrom asks the kernel for the way to peer from an address of this machine, which
-// rules of policy routing may look at; from none, it chooses one.
-func PathFrom(source, peer netip.Addr) (Path, error) {
-	options := netlink.RouteGetOptions{SrcAddr: net.IP(source.AsSlice())}
-	routes, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
-	if err != nil {
-		return Path{}, fmt.Errorf("no route to %v: %w", peer, err)
-	}
-	if len(routes) == 0 {
-		return Path{}, fmt.Errorf("no route to %v", peer)
-	}
-	r := routes[0]
-	link, err := netlink.LinkByIndex(r.LinkIndex)
-	if err != nil {
-		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
-	}
-	p := Path{Source: source, MTU: link.Attrs().MTU, Link: link.Attrs().Name}
-	// Of the route as it is configured: what the kernel has learnt beside it comes from
-	// ICMP that anybody can forge.
-	options.FIBMatch = true
-	configured, err := netlink.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
-	if err == nil && len(configured) > 0 && configured[0].MTU > 0 {
-		p.MTU = min(p.MTU, configured[0].MTU)
-	}
-	if src, ok := netip.AddrFromSlice(r.Src); ok {
-		p.Source = src.Unmap()
-	}
-	return p, nil
 }
 
 // SetMTU changes the MTU of a device.

@@ -97,9 +97,9 @@ func behind(f *doctor.Facts, t *table, p netip.Prefix, matter roles) {
 		all = t.v6
 	}
 	found := false
-	for _, r := range all {
-		if dst, ok := prefixOf(r.Dst); ok && p.Overlaps(dst) && dst.Bits() >= p.Bits() && unicast(&r) {
-			for _, index := range leaves(&r) {
+	for n := range all {
+		if r := &all[n]; r.narrow && p.Overlaps(r.to) && r.to.Bits() >= p.Bits() && unicast(&r.Route) {
+			for _, index := range leaves(&r.Route) {
 				found = true
 				matter.add(index, doctor.LAN, p.String())
 			}
@@ -109,14 +109,14 @@ func behind(f *doctor.Facts, t *table, p netip.Prefix, matter roles) {
 		return
 	}
 	// A wider route, perhaps: where would a host of it be?
-	routes, err := netlink.RouteGet(net.IP(p.Addr().Next().AsSlice()))
-	if err != nil || len(routes) == 0 || !unicast(&routes[0]) {
+	route := t.ask.route(p.Addr().Next())
+	if route == nil || !unicast(route) {
 		if !p.IsSingleIP() {
 			unseen(f, "the interface of local subnet "+p.String(), fmt.Errorf("no route leads to it"))
 		}
 		return
 	}
-	matter.add(routes[0].LinkIndex, doctor.LAN, p.String())
+	matter.add(route.LinkIndex, doctor.LAN, p.String())
 }
 
 func unicast(r *netlink.Route) bool { return r.Type == 0 || r.Type == unix.RTN_UNICAST }

@@ -24,7 +24,9 @@ const (
 // second or two, some more where a path drops long packets silently, and ends early with ctx. It may be called by any goroutine.
 func Look(ctx context.Context, s doctor.Subject, depth Depth) *doctor.Facts {
 	f := &doctor.Facts{Subject: s, Forwarding4: netconf.Forwarding(4), Forwarding6: netconf.Forwarding(6)}
-	t := readTable(f)
+	ask := newAsker()
+	defer ask.handle.Close()
+	t := readTable(f, ask)
 	paths(f, &t)
 	if err := interfaces(f, &t); err != nil {
 		unseen(f, "interfaces", err)

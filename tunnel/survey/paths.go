@@ -4,7 +4,6 @@ package survey
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 
@@ -17,23 +16,33 @@ import (
 
 // table is what of the main routing table is about the gateway's peers and subnets. It is
 // read once for a look, route by route: a router may have a million others.
-type table struct{ v4, v6 []netlink.Route }
+type table struct {
+	v4, v6 []known
+	ask    *asker
+}
 
-func readTable(f *doctor.Facts) (t table) {
+// known is a route with its destination; without one it leads everywhere.
+type known struct {
+	netlink.Route
+	to     netip.Prefix
+	narrow bool // it has a destination
+}
+
+func readTable(f *doctor.Facts, ask *asker) (t table) {
 	about := append(slices.Clone(f.Local), f.Remote...)
 	for _, p := range f.Peers {
 		if p.Address.IsValid() {
 			about = append(about, netip.PrefixFrom(p.Address, p.Address.BitLen()))
 		}
 	}
-	read := func(family int) (kept []netlink.Route) {
+	read := func(family int) (kept []known) {
 		_, err := list(func() ([]netlink.Route, error) {
 			kept = nil
 			main := netlink.Route{Table: unix.RT_TABLE_MAIN}
 			return nil, netlink.RouteListFilteredIter(family, &main, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
 				dst, ok := prefixOf(r.Dst)
 				if !ok || slices.ContainsFunc(about, dst.Overlaps) {
-					kept = append(kept, r)
+					kept = append(kept, known{r, dst, ok})
 				}
 				return true
 			})
@@ -43,17 +52,19 @@ func readTable(f *doctor.Facts) (t table) {
 		}
 		return kept
 	}
-	return table{read(netlink.FAMILY_V4), read(netlink.FAMILY_V6)}
+	return table{read(netlink.FAMILY_V4), read(netlink.FAMILY_V6), ask}
 }
 
 // paths asks for the ways to the peers.
 func paths(f *doctor.Facts, t *table) {
+	var ask netconf.Paths
+	defer ask.Close()
 	for _, p := range f.Peers {
 		if !p.Address.IsValid() {
 			f.Unseen = append(f.Unseen, "the path of tunnel "+p.Tunnel+": its peer's address is not known")
 			continue
 		}
-		path, err := netconf.PathFrom(p.Source, p.Address)
+		path, err := ask.From(p.Source, p.Address)
 		if err != nil {
 			unseen(f, "the path of tunnel "+p.Tunnel, err)
 			continue
@@ -68,23 +79,24 @@ func paths(f *doctor.Facts, t *table) {
 // nextHop is where packets to a peer go on link, and the other interfaces by which a route
 // leads to it, too, and whose reverse-path filter is strict.
 func nextHop(t *table, peer netip.Addr, link string) (via netip.Addr, strict []string) {
-	if routes, err := netlink.RouteGet(net.IP(peer.AsSlice())); err == nil && len(routes) > 0 {
-		via, _ = netip.AddrFromSlice(routes[0].Gw)
+	if r := t.ask.route(peer); r != nil {
+		via, _ = netip.AddrFromSlice(r.Gw)
 		via = via.Unmap()
 	}
 	if peer.Is6() {
 		return via, nil // the kernel filters only IPv4
 	}
-	for _, r := range t.v4 {
-		if dst, ok := prefixOf(r.Dst); !unicast(&r) || ok && !dst.Contains(peer) {
+	for n := range t.v4 {
+		r := &t.v4[n]
+		if !unicast(&r.Route) || r.narrow && !r.to.Contains(peer) {
 			continue
 		}
-		for _, index := range leaves(&r) {
-			l, err := netlink.LinkByIndex(index)
-			if err != nil || l.Attrs().Name == link || slices.Contains(strict, l.Attrs().Name) {
+		for _, index := range leaves(&r.Route) {
+			name := t.ask.link(index)
+			if name == "" || name == link || slices.Contains(strict, name) {
 				continue
 			}
-			if name := l.Attrs().Name; reversePath(name) == 1 {
+			if reversePath(name) == 1 {
 				strict = append(strict, name)
 			}
 		}
@@ -101,10 +113,8 @@ func returns(f *doctor.Facts, t *table) {
 		}
 		for _, a := range parts(t, p) {
 			r := doctor.Return{Subnet: a}
-			if routes, err := netlink.RouteGet(net.IP(a.Addr().AsSlice())); err == nil && len(routes) > 0 && unicast(&routes[0]) {
-				if l, err := netlink.LinkByIndex(routes[0].LinkIndex); err == nil {
-					r.Link = l.Attrs().Name
-				}
+			if back := t.ask.route(a.Addr()); back != nil && unicast(back) {
+				r.Link = t.ask.link(back.LinkIndex)
 			}
 			f.Returns = append(f.Returns, r)
 		}
@@ -114,9 +124,9 @@ func returns(f *doctor.Facts, t *table) {
 // parts are a remote subnet and the parts of it that have routes of their own.
 func parts(t *table, p netip.Prefix) []netip.Prefix {
 	all := []netip.Prefix{p}
-	for _, r := range t.v4 {
-		if dst, ok := prefixOf(r.Dst); ok && dst.Bits() > p.Bits() && p.Overlaps(dst) && unicast(&r) {
-			all = append(all, dst)
+	for n := range t.v4 {
+		if r := &t.v4[n]; r.narrow && r.to.Bits() > p.Bits() && p.Overlaps(r.to) && unicast(&r.Route) {
+			all = append(all, r.to)
 		}
 	}
 	return all

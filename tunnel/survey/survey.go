@@ -16,7 +16,9 @@ import (
 // Interfaces gathers only what is known of the interfaces.
 func Interfaces(s doctor.Subject) (*doctor.Facts, error) {
 	f := &doctor.Facts{Subject: s}
-	t := readTable(f)
+	ask := newAsker()
+	defer ask.handle.Close()
+	t := readTable(f, ask)
 	paths(f, &t)
 	return f, interfaces(f, &t)
 }
