@@ -14,10 +14,10 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linu
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench combinations rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 build: ## bin/vpngw, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vpngw ./cmd/vpngw
@@ -38,6 +38,9 @@ check: ## gofmt, go vet, staticcheck
 
 bench: bench-packages build ## vpngw beside plain forwarding, wireguard-go and Tailscale's fork (root); BENCH='-rounds 5' for more
 	$(GO) run ./integration/bench -o out/bench.json $(BENCH)
+
+combinations: test-packages ## the same traffic under every combination of offload switches at each end, not only a selection (root)
+	$(GO) test -count=1 -timeout 30m -run '^TestOffloadCombinations$$' ./integration -offload.all
 
 rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more
 	$(GO) run ./integration/endure rekey -o out/rekey.json $(ENDURE)
