@@ -89,6 +89,8 @@ type udpRun struct {
 	udpFlow
 	sender, receiver *net.UDPConn
 	sent             [][]byte
+	compared         int           // datagrams of got
+	news             chan struct{} // something came
 
 	mu  sync.Mutex
 	got [][]byte
@@ -97,7 +99,7 @@ type udpRun struct {
 // openUDPRun opens the sockets of a flow between two hosts.
 func openUDPRun(t *testing.T, f udpFlow, from, to *lab.Site) *udpRun {
 	t.Helper()
-	r := &udpRun{udpFlow: f}
+	r := &udpRun{udpFlow: f, news: make(chan struct{}, 1)}
 	address := to.Host4
 	if f.six {
 		address = to.Host6
@@ -143,6 +145,10 @@ func (r *udpRun) collect() {
 		r.mu.Lock()
 		r.got = append(r.got, bytes.Clone(b[:n]))
 		r.mu.Unlock()
+		select {
+		case r.news <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -171,22 +177,39 @@ func segmentOption(size int) []byte {
 	return b
 }
 
-// arrived compares what the application has got with what was sent.
-func (r *udpRun) arrived() error {
+// arrivalTimeout is for a busy machine: nothing of the script is lost.
+const arrivalTimeout = 5 * time.Second
+
+// await waits until the application has got what was sent, and nothing else.
+func (r *udpRun) await() error {
+	timeout := time.NewTimer(arrivalTimeout)
+	defer timeout.Stop()
+	for {
+		missing, err := r.compare()
+		if err != nil || missing == 0 {
+			return err
+		}
+		select {
+		case <-r.news:
+		case <-timeout.C:
+			return fmt.Errorf("%s: %d of %d datagrams are missing", r.name, missing, len(r.sent))
+		}
+	}
+}
+
+// compare looks at what the application has got since the last time.
+func (r *udpRun) compare() (missing int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, got := range r.got {
-		if i >= len(r.sent) {
-			return lab.Fatal(fmt.Errorf("%s: %d datagrams arrived of %d", r.name, len(r.got), len(r.sent)))
+	for ; r.compared < len(r.got); r.compared++ {
+		if r.compared >= len(r.sent) {
+			return 0, fmt.Errorf("%s: %d datagrams arrived of %d", r.name, len(r.got), len(r.sent))
 		}
-		if !bytes.Equal(got, r.sent[i]) {
-			return lab.Fatal(fmt.Errorf("%s: datagram %d has %d bytes, or others: %d were sent", r.name, i, len(got), len(r.sent[i])))
+		if got, want := r.got[r.compared], r.sent[r.compared]; !bytes.Equal(got, want) {
+			return 0, fmt.Errorf("%s: datagram %d has %d bytes, or others: %d were sent", r.name, r.compared, len(got), len(want))
 		}
 	}
-	if len(r.got) < len(r.sent) {
-		return fmt.Errorf("%s: %d of %d datagrams arrived", r.name, len(r.got), len(r.sent))
-	}
-	return nil
+	return len(r.sent) - r.compared, nil
 }
 
 // udpTraffic plays flows of one script side by side, line by line, and wants every datagram to arrive as it was sent.
@@ -201,7 +224,7 @@ func udpTraffic(t *testing.T, flows ...*udpRun) {
 			}
 		}
 		for _, r := range flows {
-			if err := lab.Poll(t.Context(), 5*time.Second, r.arrived); err != nil {
+			if err := r.await(); err != nil {
 				t.Fatalf("line %d: %v", line, err)
 			}
 		}
