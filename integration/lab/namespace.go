@@ -170,14 +170,15 @@ func (n *Namespace) Pin(cpus ...int) {
 	n.cpus = cpus
 }
 
-// PinThread makes the calling thread run on the processors of [Namespace.Pin], for traffic that this process makes itself. The
-// thread must be locked to its goroutine, and end with it.
+// PinThread makes the calling goroutine run on the processors of [Namespace.Pin], if there are any, for traffic that this process
+// makes itself. The goroutine keeps its thread and must end with it.
 func (n *Namespace) PinThread() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.cpus) == 0 {
 		return nil
 	}
+	runtime.LockOSThread()
 	var set unix.CPUSet
 	for _, c := range n.cpus {
 		set.Set(c)

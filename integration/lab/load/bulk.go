@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -106,18 +105,12 @@ func (spec Bulk) Run(ctx context.Context) (r BulkResult, err error) {
 	return r, err
 }
 
-// pinned runs f on a thread where those of the namespace run, which ends with it.
+// pinned runs f on the processors of the namespace.
 func pinned(n *lab.Namespace, f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if err := n.PinThread(); err != nil {
-			result <- err
-			return
-		}
-		result <- f()
-	}()
-	return <-result
+	if err := n.PinThread(); err != nil {
+		return err
+	}
+	return f()
 }
 
 // send gives trains of numbered datagrams to the kernel until the end.
