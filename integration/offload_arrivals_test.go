@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,29 +22,33 @@ func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
 // arrivals are the UDP packets that host B was given, by flow, in order, in words that are the same whenever the same is sent.
 type arrivals map[string][]string
 
-// trafficOf plays the script through a pair, both ways, and returns the packets that came to host B.
-func trafficOf(t *testing.T, p *pair) arrivals {
+// trafficOf plays the script through a pair whose tunnel carries packets of inner bytes, both ways, and returns the packets that
+// came to host B.
+func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 	t.Helper()
 	capture, err := p.B.Host.Capture(lab.HostDevice)
 	must(t, err)
 	names := map[uint16]string{} // of flows, by the receiver's port
 	for _, way := range []struct{ from, to *lab.Site }{{&p.A, &p.B}, {&p.B, &p.A}} {
-		var flows []*udpRun
-		for _, f := range udpFlows() {
-			r := openUDPRun(t, f, way.from, way.to)
-			defer r.close()
-			flows = append(flows, r)
-			if way.to == &p.B {
-				names[uint16(r.receiver.LocalAddr().(*net.UDPAddr).Port)] = f.name
+		for _, line := range udpFlows(inner) {
+			var flows []*udpRun
+			for _, f := range line {
+				r := openUDPRun(t, f, way.from, way.to)
+				defer r.close()
+				flows = append(flows, r)
+				if way.to == &p.B {
+					names[uint16(r.receiver.LocalAddr().(*net.UDPAddr).Port)] = f.name
+				}
 			}
+			udpTraffic(t, flows...)
 		}
-		udpTraffic(t, flows[0], flows[1])
-		udpTraffic(t, flows[2])
-		udpTraffic(t, flows[3], flows[4])
 	}
-	tcpTraffic(t, p)
+	tcpTraffic(t, p, inner)
 	for _, size := range []int{8, 9, 56, 1201} {
 		for _, to := range []netip.Addr{p.B.Host4, p.B.Host6} {
+			if to.Is6() && inner < 1280 {
+				continue
+			}
 			r := ping(t, lab.Ping{From: p.A.Host, To: to, Count: 3, Interval: time.Millisecond, Size: size})
 			if r.Received != 3 || r.Duplicates > 0 {
 				t.Errorf("ping of %d bytes to %s: %v", size, to, r)
@@ -53,7 +58,7 @@ func trafficOf(t *testing.T, p *pair) arrivals {
 	got := arrivals{}
 	first := map[string]uint16{} // ID of a flow's first packet
 	must(t, capture.Frames(func(frame []byte) {
-		if err := got.add(frame, p, names, first); err != nil {
+		if err := got.add(frame, p, inner, names, first); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -61,23 +66,23 @@ func trafficOf(t *testing.T, p *pair) arrivals {
 }
 
 // add notes a frame, if it came to host B, and says what is wrong with it.
-func (a arrivals) add(frame []byte, p *pair, names map[uint16]string, first map[string]uint16) error {
+func (a arrivals) add(frame []byte, p *pair, inner int, names map[uint16]string, first map[string]uint16) error {
 	if len(frame) < 14+20 {
 		return nil
 	}
 	switch h := frame[14:]; binary.BigEndian.Uint16(frame[12:]) {
 	case unix.ETH_P_IP:
-		return a.add4(h[:min(len(h), int(binary.BigEndian.Uint16(h[2:])))], p, names, first)
+		return a.add4(h[:min(len(h), int(binary.BigEndian.Uint16(h[2:])))], p, inner, names, first)
 	case unix.ETH_P_IPV6:
 		if len(h) < 40 {
 			return nil
 		}
-		return a.add6(h[:min(len(h), 40+int(binary.BigEndian.Uint16(h[4:])))], p, names)
+		return a.add6(h[:min(len(h), 40+int(binary.BigEndian.Uint16(h[4:])))], p, inner, names)
 	}
 	return nil
 }
 
-func (a arrivals) add4(h []byte, p *pair, names map[uint16]string, first map[string]uint16) error {
+func (a arrivals) add4(h []byte, p *pair, inner int, names map[uint16]string, first map[string]uint16) error {
 	header := int(h[0]&0xf) * 4
 	if [4]byte(h[16:20]) != p.B.Host4.As4() || len(h) < header+8 {
 		return nil
@@ -85,7 +90,7 @@ func (a arrivals) add4(h []byte, p *pair, names map[uint16]string, first map[str
 	if sum(h[:header]) != 0xffff {
 		return fmt.Errorf("IPv4 packet with a wrong header checksum: % x", h[:header])
 	}
-	if len(h) > wideInner {
+	if len(h) > inner {
 		return fmt.Errorf("IPv4 packet of %d bytes", len(h))
 	}
 	payload, fragment := h[header:], binary.BigEndian.Uint16(h[6:])
@@ -107,11 +112,11 @@ func (a arrivals) add4(h []byte, p *pair, names map[uint16]string, first map[str
 	return nil
 }
 
-func (a arrivals) add6(h []byte, p *pair, names map[uint16]string) error {
+func (a arrivals) add6(h []byte, p *pair, inner int, names map[uint16]string) error {
 	if [16]byte(h[24:40]) != p.B.Host6.As16() || len(h) < 48 {
 		return nil
 	}
-	if len(h) > wideInner {
+	if len(h) > inner {
 		return fmt.Errorf("IPv6 packet of %d bytes", len(h))
 	}
 	if err := summed(h[6], h[8:40], h[40:]); err != nil || h[6] != unix.IPPROTO_UDP {
@@ -156,7 +161,7 @@ func sum(b []byte) uint16 {
 // compareArrivals wants what arrived to be the same packets as before.
 func compareArrivals(t *testing.T, name string, want, got arrivals) {
 	t.Helper()
-	for _, f := range udpFlows() {
+	for _, f := range slices.Concat(udpFlows(wideInner)...) {
 		w, g := want[f.name], got[f.name]
 		if len(w) == 0 || len(w) != len(g) {
 			t.Errorf("%s: %d packets of %s, expected %d", name, len(g), f.name, len(w))

@@ -74,11 +74,11 @@ func TestOffloadCombinations(t *testing.T) {
 				// Host B is given single packets, complete with their checksums; host A what gateway A writes.
 				must(t, p.B.Gateway.Feature(lab.LAN, "tx-checksum-ip-generic", false))
 			}})
-			reference := trafficOf(t, p)
+			reference := trafficOf(t, p, wideInner)
 			for n := i + 1; n < len(list); n += offloadLabs {
 				c := list[n]
 				p.restart(switchedOff(c.a), switchedOff(c.b))
-				compareArrivals(t, c.String(), reference, trafficOf(t, p))
+				compareArrivals(t, c.String(), reference, trafficOf(t, p, wideInner))
 				if t.Failed() {
 					t.Fatalf("%s", c)
 				}
