@@ -63,14 +63,15 @@ func udpScript(largest int) [][]train {
 	return script
 }
 
-// fragmentScript is what a flow sends whose datagrams routers may fragment. Fragments have no ports to know their flow by, so
-// what goes in fragments may be overtaken by what does not: the two stand in lines of their own.
+// fragmentScript is what a flow sends whose datagrams routers may fragment: none but those of more than largest bytes need it.
+// Fragments have no ports to know their flow by, so what goes in fragments may be overtaken by what does not: the two stand in
+// lines of their own.
 func fragmentScript(largest int) [][]train {
 	return [][]train{
 		{single(1), single(largest), single(100)},
-		{single(largest + 1), single(1473), single(4000), single(9001)},
-		{single(65507)},
-		{{1000, 20, 999}, single(1)},
+		{single(largest + 1), single(largest + 63), single(3 * largest), single(largest + 600)},
+		{single(min(45*largest, 65507))},
+		{train{1000, 20, 999}.fit(largest), single(1)},
 	}
 }
 
