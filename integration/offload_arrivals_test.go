@@ -28,6 +28,18 @@ func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 	t.Helper()
 	capture, err := p.B.Host.Capture(lab.HostDevice)
 	must(t, err)
+	// First of all, so that the hosts' neighbours know them: a kernel keeps little for those it has yet to find.
+	for _, size := range []int{8, 9, 56, 1201} {
+		for _, to := range []netip.Addr{p.B.Host4, p.B.Host6} {
+			if to.Is6() && inner < 1280 {
+				continue
+			}
+			r := ping(t, lab.Ping{From: p.A.Host, To: to, Count: 3, Interval: time.Millisecond, Size: size})
+			if r.Received != 3 || r.Duplicates > 0 {
+				t.Errorf("ping of %d bytes to %s: %v", size, to, r)
+			}
+		}
+	}
 	names := map[uint16]string{} // of flows, by the receiver's port
 	for _, way := range []struct{ from, to *lab.Site }{{&p.A, &p.B}, {&p.B, &p.A}} {
 		for _, line := range udpFlows(inner) {
@@ -44,17 +56,6 @@ func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 		}
 	}
 	tcpTraffic(t, p, inner)
-	for _, size := range []int{8, 9, 56, 1201} {
-		for _, to := range []netip.Addr{p.B.Host4, p.B.Host6} {
-			if to.Is6() && inner < 1280 {
-				continue
-			}
-			r := ping(t, lab.Ping{From: p.A.Host, To: to, Count: 3, Interval: time.Millisecond, Size: size})
-			if r.Received != 3 || r.Duplicates > 0 {
-				t.Errorf("ping of %d bytes to %s: %v", size, to, r)
-			}
-		}
-	}
 	got := arrivals{}
 	first := map[string]uint16{} // ID of a flow's first packet
 	must(t, capture.Frames(func(frame []byte) {
