@@ -16,10 +16,10 @@ TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linu
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
 
-.PHONY: help build demo test bench profile scale rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench combinations profile scale rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 build: ## bin/vpngw, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/vpngw ./cmd/vpngw
@@ -43,6 +43,9 @@ bench: bench-packages build ## vpngw beside plain forwarding, wireguard-go and T
 
 profile: bench-packages ## where a superpacket's microseconds go, part by part (root); PROFILE='-only tcp1 -against old.json' for what has changed
 	$(GO) run ./integration/profile -o out/profile.json $(PROFILE)
+
+combinations: test-packages ## the same traffic under every combination of offload switches at each end, not only a selection (root)
+	$(GO) test -count=1 -timeout 30m -run '^TestOffloadCombinations$$' ./integration -offload.all
 
 rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more
 	$(GO) run ./integration/endure rekey -o out/rekey.json $(ENDURE)

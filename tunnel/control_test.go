@@ -123,9 +123,17 @@ func TestMTUIsThatOfTheNarrowestPath(t *testing.T) {
 	if got := g.wantMTU(); got != 1300 {
 		t.Errorf("%d, want the least of 1400 and 1300", got)
 	}
-	g.cfg.MTU = 1280
+	g.tunnels[1].inner = 1200
+	if got := g.wantMTU(); got != 1200 {
+		t.Errorf("%d, want 1200", got)
+	}
+	g.tunnels[2].cfg.Remote = []netip.Prefix{netip.MustParsePrefix("fd00::/64")}
 	if got := g.wantMTU(); got != 1280 {
-		t.Errorf("%d, want the configured 1280", got)
+		t.Errorf("%d, want the 1280 that IPv6 needs", got)
+	}
+	g.cfg.MTU = 1250
+	if got := g.wantMTU(); got != 1250 {
+		t.Errorf("%d, want the configured 1250", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"vpngw/crypto/ike"
@@ -156,7 +157,9 @@ func (g *Gateway) measureAll() {
 }
 
 // wantMTU is the MTU of the TUN device: the longest packet that crosses the path to
-// every peer whose address is known in one datagram.
+// every peer whose address is known in one datagram. Where that is too little for IPv6, which
+// some tunnel carries, the device has what IPv6 needs, and what the path does not take is
+// dealt with as on any path that is narrower than its route.
 func (g *Gateway) wantMTU() int {
 	if g.cfg.MTU != 0 {
 		return g.cfg.MTU
@@ -171,7 +174,17 @@ func (g *Gateway) wantMTU() int {
 		// The smaller of the two for a wire that is not known.
 		return mtu.Inner(mtu.Ethernet, netip.IPv6Unspecified())
 	}
+	if least < mtu.IPv6Minimum && g.carriesIPv6() {
+		return mtu.IPv6Minimum
+	}
 	return least
+}
+
+// carriesIPv6 tells whether the TUN device has IPv6 to carry.
+func (g *Gateway) carriesIPv6() bool {
+	is6 := func(p netip.Prefix) bool { return p.Addr().Is6() }
+	return slices.ContainsFunc(g.cfg.Addresses, is6) ||
+		slices.ContainsFunc(g.tunnels, func(t *tunnel) bool { return slices.ContainsFunc(t.cfg.Remote, is6) })
 }
 
 // adjustMTU follows the paths.

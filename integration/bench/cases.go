@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/load"
 )
 
 const (
@@ -19,20 +20,6 @@ const (
 	// smallPayload is the UDP payload of the small-packet case, in bytes.
 	smallPayload = 64
 )
-
-// wireKind is how the wire between the gateways treats superpackets.
-type wireKind struct {
-	Name, Title string
-	NICLike     bool
-}
-
-// allWires lists the wires in the order of the output.
-func allWires() []wireKind {
-	return []wireKind{
-		{"default", "Default wire (veth: superpackets cross whole, checksums never computed)", false},
-		{"nic", "NIC-like wire (sender cuts and computes checksums, receiver coalesces)", true},
-	}
-}
 
 // benchCase is one kind of traffic and how to measure it. Run returns the
 // figures by their keys.
@@ -48,6 +35,9 @@ func allCases() []benchCase {
 		{"tcp4", "TCP ×4", tcp(lab.Iperf{Streams: 4})},
 		{"reverse", "TCP ×1 reverse", tcp(lab.Iperf{Streams: 1, Reverse: true})},
 		{"bidir", "TCP ×1 both ways, sum", tcp(lab.Iperf{Streams: 1, Bidirectional: true})},
+		{"flows32", "TCP ×16 both ways, sum", tcp(lab.Iperf{Streams: 16, Bidirectional: true})},
+		{"udp1400", "UDP 1,400 bytes, flood", datagrams(load.Bulk{Datagram: largePayload, Train: 1})},
+		{"quic", "QUIC-like UDP, 1,280 bytes", datagrams(load.Bulk{Datagram: quicPayload, Train: quicTrain, Window: true})},
 		{"udp64", "UDP 64 bytes, fixed rate", smallUDP},
 		{"ping", "ping, idle", idlePing},
 		{"pingload", "ping under TCP ×4", loadedPing},
@@ -64,44 +54,50 @@ type meters struct {
 
 // iperf runs load from host A to host B and returns its result together with
 // the CPU time of the machine and of the gateways meanwhile.
-func (m *meters) iperf(ctx context.Context, a *arena, load lab.Iperf) (lab.IperfResult, map[string]float64, error) {
+func (m *meters) iperf(ctx context.Context, a *arena, load lab.Iperf) (r lab.IperfResult, values map[string]float64, err error) {
 	load.Client, load.Server, load.Address = a.sites.A.Host, a.sites.B.Host, a.sites.B.Host4
 	load.Seconds, load.Congestion = m.seconds, "cubic"
-	gateA, gateB, processes, err := a.gatewayCPU()
-	if err != nil {
-		return lab.IperfResult{}, nil, err
-	}
-	before, err := m.cpu.Read()
-	if err != nil {
-		return lab.IperfResult{}, nil, err
-	}
-	r, err := load.Run(ctx)
-	if err != nil {
-		return r, nil, err
-	}
-	after, err := m.cpu.Read()
+	values, err = m.account(a, func() error {
+		r, err = load.Run(ctx)
+		return err
+	})
 	if err != nil {
 		return r, nil, err
 	}
 	if r.Bytes <= 0 || r.Seconds <= 0 {
 		return r, nil, fmt.Errorf("iperf3 moved %d bytes in %v s%s", r.Bytes, r.Seconds, a.lastWords())
 	}
-	used := after.Sub(before)
-	values := map[string]float64{
-		rawSeconds:    r.Seconds,
-		rawBytes:      float64(r.Bytes),
-		rawCPUGroup:   used.Group,
-		rawCPUMachine: used.Machine,
-		usedCPU:       used.Of(m.source),
+	values[rawSeconds], values[rawBytes] = r.Seconds, float64(r.Bytes)
+	return r, values, nil
+}
+
+// account returns the CPU time of the machine and of the gateways while traffic runs.
+func (m *meters) account(a *arena, traffic func() error) (map[string]float64, error) {
+	gateA, gateB, processes, err := a.gatewayCPU()
+	if err != nil {
+		return nil, err
 	}
+	before, err := m.cpu.Read()
+	if err != nil {
+		return nil, err
+	}
+	if err := traffic(); err != nil {
+		return nil, err
+	}
+	after, err := m.cpu.Read()
+	if err != nil {
+		return nil, err
+	}
+	used := after.Sub(before)
+	values := map[string]float64{rawCPUGroup: used.Group, rawCPUMachine: used.Machine, usedCPU: used.Of(m.source)}
 	if processes {
 		endA, endB, _, err := a.gatewayCPU()
 		if err != nil {
-			return r, nil, err
+			return nil, err
 		}
 		values[rawGatewayA], values[rawGatewayB] = endA-gateA, endB-gateB
 	}
-	return r, values, nil
+	return values, nil
 }
 
 // tcp measures a bulk transfer.

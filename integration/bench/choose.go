@@ -17,7 +17,7 @@ type choice struct {
 // names none is taken whole. An unknown name is an error, so that a misspelt
 // contestant is not silently left out.
 func choose(only string) (choice, error) {
-	all := choice{usualContestants(), allCases(), allWires()}
+	all := choice{usualContestants(), allCases(), usualWires()}
 	if strings.TrimSpace(only) == "" {
 		return all, nil
 	}
@@ -31,7 +31,7 @@ func choose(only string) (choice, error) {
 	return choice{
 		contestants: named(all.contestants, allContestants(), names, contestant.Name),
 		cases:       named(all.cases, all.cases, names, func(c benchCase) string { return c.Name }),
-		wires:       named(all.wires, all.wires, names, func(w wireKind) string { return w.Name }),
+		wires:       named(all.wires, allWires(), names, func(w wireKind) string { return w.Name }),
 	}, nil
 }
 

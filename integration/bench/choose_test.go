@@ -25,7 +25,7 @@ func chosenNames(c choice) string {
 func TestChoose(t *testing.T) {
 	const (
 		contestants = "plain wireguard-go tailscale vpngw"
-		cases       = "tcp1 tcp4 reverse bidir udp64 ping pingload"
+		cases       = "tcp1 tcp4 reverse bidir flows32 udp1400 quic udp64 ping pingload"
 		wires       = "default nic"
 	)
 	for _, c := range []struct{ only, want string }{
@@ -33,6 +33,9 @@ func TestChoose(t *testing.T) {
 		{"vpngw,plain", "plain vpngw | " + cases + " | " + wires},
 		{"udp64, nic", contestants + " | udp64 | nic"},
 		{"vpngw,vpngw-fifo,tcp1,default", "vpngw vpngw-fifo | tcp1 | default"},
+		{"vlan,nic,quic", contestants + " | quic | nic vlan"},
+		{"vpngw-nogro,tcp1,ipv6", "vpngw-nogro | tcp1 | ipv6"},
+		{switchChoice(), "vpngw vpngw-notso vpngw-nouso vpngw-nochecksum vpngw-nosegment vpngw-nogro vpngw-nocoalesce vpngw-nooffload | tcp1 tcp4 udp1400 quic | default"},
 		{"plain,tcp1,ping,default", "plain | tcp1 ping | default"},
 	} {
 		got, err := choose(c.only)
@@ -69,7 +72,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("defaults %+v, %v", o, err)
 	}
 	for _, args := range [][]string{
-		{"-rounds", "0"}, {"-seconds", "0"}, {"-udp-mbit", "-1"}, {"-cpu", "guess"}, {"plain"},
+		{"-rounds", "0"}, {"-seconds", "0"}, {"-udp-mbit", "-1"}, {"-cpu", "guess"}, {"plain"}, {"-switches", "-only", "tcp1"},
 	} {
 		if _, err := parseFlags(args); err == nil {
 			t.Errorf("%v was taken", args)

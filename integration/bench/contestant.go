@@ -30,9 +30,9 @@ type contestant interface {
 	Name() string
 	// Build compiles what Start runs and returns the version it has.
 	Build(ctx context.Context, b builder) (version string, err error)
-	// Start joins the gateways of s. Packets may begin to flow later than it
+	// Start joins the gateways of s over the wire w. Packets may begin to flow later than it
 	// returns. What Start leaves running when it fails, the closing of s ends.
-	Start(ctx context.Context, s *lab.Sites) (*join, error)
+	Start(ctx context.Context, s *lab.Sites, w wireKind) (*join, error)
 }
 
 // join is a running contestant.
@@ -54,7 +54,12 @@ func usualContestants() []contestant {
 
 // allContestants adds those that run only where -only names them.
 func allContestants() []contestant {
-	return append(usualContestants(), &vpngw{name: fifoName, fifo: true}, &vpngw{name: lanesName, lanes: 2})
+	all := append(usualContestants(), &vpngw{name: fifoName, lines: []string{"fairness: {queue: fifo}"}},
+		&vpngw{name: lanesName, lines: []string{"lanes: 2"}})
+	for _, v := range switchedOff() {
+		all = append(all, v)
+	}
+	return all
 }
 
 // plain forwards without any tunnel: the cost of the machine, the hosts and
@@ -68,11 +73,12 @@ func (plain) Build(context.Context, builder) (string, error) {
 }
 
 // Start has nothing to do: the gateways of the lab route to one another.
-func (plain) Start(context.Context, *lab.Sites) (*join, error) { return &join{}, nil }
+func (plain) Start(context.Context, *lab.Sites, wireKind) (*join, error) { return &join{}, nil }
 
 // arena is one contestant, joined and checked, on its own pair of sites.
 type arena struct {
 	contestant string
+	wire       wireKind
 	sites      *lab.Sites
 	join       *join
 }
@@ -80,11 +86,11 @@ type arena struct {
 // newArena builds the sites and starts the contestant in them. It returns when
 // traffic flows both ways and both hosts know the path's MTU.
 func newArena(ctx context.Context, c contestant, w wireKind, pin bool) (*arena, error) {
-	sites, err := lab.TwoSites(lab.Options{NICLike: w.NICLike})
+	sites, err := lab.TwoSites(w.Options)
 	if err != nil {
 		return nil, err
 	}
-	a := &arena{contestant: c.Name(), sites: sites, join: &join{}}
+	a := &arena{contestant: c.Name(), wire: w, sites: sites, join: &join{}}
 	if err := a.start(ctx, c, pin); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -110,7 +116,7 @@ func (a *arena) start(ctx context.Context, c contestant, pin bool) (err error) {
 			return err
 		}
 	}
-	if a.join, err = c.Start(ctx, s); err != nil {
+	if a.join, err = c.Start(ctx, s, a.wire); err != nil {
 		a.join = &join{}
 		return err
 	}

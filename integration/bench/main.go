@@ -35,7 +35,7 @@ func main() {
 type options struct {
 	rounds, seconds, udpMbit int
 	only, cpu, output        string
-	pin, extra               bool
+	pin, extra, switches     bool
 }
 
 func parseFlags(args []string) (options, error) {
@@ -48,6 +48,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.pin, "pin", false, "run host A and gateway A on core 0, host B and gateway B on core 1")
 	f.StringVar(&o.cpu, "cpu", "", "count CPU by `cgroup` or machine (default cgroup where there is one)")
 	f.BoolVar(&o.extra, "extra", false, "also show the rows of the gateways' processes and of losses")
+	f.BoolVar(&o.switches, "switches", false, "measure vpngw with each of its offloads switched off, and show what each brings")
 	f.StringVar(&o.output, "o", "", "`file` of the raw rounds as JSON (default out/bench.json in the project's folder)")
 	f.Usage = func() {
 		fmt.Fprintf(f.Output(), "Usage: bench [flags]\n\nNames for -only: %s\n\n", strings.Join(allNames(), ", "))
@@ -63,6 +64,8 @@ func parseFlags(args []string) (options, error) {
 		return o, errors.New("-rounds, -seconds and -udp-mbit must be at least 1")
 	case o.cpu != "" && o.cpu != lab.CPUGroup && o.cpu != lab.CPUMachine:
 		return o, fmt.Errorf("-cpu %s: there are %s and %s", o.cpu, lab.CPUGroup, lab.CPUMachine)
+	case o.switches && o.only != "":
+		return o, errors.New("-switches chooses itself what runs: leave -only out")
 	case o.pin && runtime.NumCPU() < 2:
 		return o, errors.New("-pin needs two cores")
 	}
@@ -73,6 +76,9 @@ func run(ctx context.Context, args []string) (err error) {
 	o, err := parseFlags(args)
 	if err != nil {
 		return err
+	}
+	if o.switches {
+		o.only = switchChoice()
 	}
 	chosen, err := choose(o.only)
 	if err != nil {
@@ -120,7 +126,11 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	res.Summary = summarise(res.Samples, chosen.wires, chosen.cases)
-	if err := writeTables(os.Stdout, res, chosen.wires, chosen.cases, o.extra); err != nil {
+	write := writeTables
+	if o.switches {
+		write = writeSwitches
+	}
+	if err := write(os.Stdout, res, chosen.wires, chosen.cases, o.extra); err != nil {
 		return err
 	}
 	if err := res.writeJSON(o.output); err != nil {

@@ -19,6 +19,9 @@ const (
 	keyGateGbitA = "gateway_a_cpu_s_per_gbit"
 	keyGateGbitB = "gateway_b_cpu_s_per_gbit"
 
+	keyLost       = "lost_percent"
+	keyPerReceive = "datagrams_per_receive"
+
 	keyDelivered  = "delivered_percent"
 	keyPacketRate = "delivered_packets_per_s"
 	keyCPUPacket  = "cpu_us_per_packet"
@@ -30,11 +33,11 @@ const (
 	keyRTTLost = "ping_lost_percent"
 )
 
-// Keys of what the figures were made from; they appear in the JSON only.
+// Keys of what the figures were made from; most of them appear in the JSON only.
 const (
 	rawSeconds     = "raw_seconds" // as iperf3 timed the transfer
 	rawBytes       = "raw_bytes"   // payload received
-	rawPackets     = "raw_packets" // UDP packets sent
+	rawPackets     = "raw_packets" // UDP datagrams sent
 	rawRetransmits = "raw_tcp_retransmits"
 	rawCPUGroup    = "raw_cpu_cgroup_s"  // zero where there is no cgroup
 	rawCPUMachine  = "raw_cpu_machine_s" // from /proc/stat
@@ -53,6 +56,9 @@ var metrics = []metric{
 	{Key: keyCPUGbit, Title: "CPU-s per Gbit, whole path", Digits: 3, Added: true},
 	{Key: keyGateGbitA, Title: "CPU-s per Gbit, process of gateway A", Digits: 3, Extra: true},
 	{Key: keyGateGbitB, Title: "CPU-s per Gbit, process of gateway B", Digits: 3, Extra: true},
+	{Key: rawRetransmits, Title: "TCP segments resent", Digits: 0, Extra: true},
+	{Key: keyLost, Title: "datagrams lost, %", Digits: 2},
+	{Key: keyPerReceive, Title: "datagrams per receive of host B", Digits: 1, Extra: true},
 	{Key: keyDelivered, Title: "packets delivered, %", Digits: 2},
 	{Key: keyPacketRate, Title: "packets delivered per second", Digits: 0, Extra: true},
 	{Key: keyCPUPacket, Title: "CPU µs per packet, whole path", Digits: 1, Added: true},

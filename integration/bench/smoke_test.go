@@ -20,7 +20,9 @@ func (b brokenContestant) Name() string { return b.name }
 
 func (b brokenContestant) Build(context.Context, builder) (string, error) { return "v0", b.build }
 
-func (b brokenContestant) Start(_ context.Context, s *lab.Sites) (*join, error) { return b.start(s) }
+func (b brokenContestant) Start(_ context.Context, s *lab.Sites, _ wireKind) (*join, error) {
+	return b.start(s)
+}
 
 // One contestant that works and two that do not: the first is measured, and the
 // others are named with their reasons.

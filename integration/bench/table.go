@@ -58,19 +58,24 @@ func writeTables(w io.Writer, r *result, wires []wireKind, cases []benchCase, ex
 		}
 		b.WriteByte('\n')
 	}
-	for _, c := range r.Contestants {
-		fmt.Fprintf(&b, "- %s: %s\n", c.Name, c.Version)
-	}
-	fmt.Fprintf(&b, "- Medians (minimum–maximum); rounds: %d, interleaved, %d s a measurement; ratios are computed in each round.\n",
-		r.Settings.Rounds, r.Settings.Seconds)
-	fmt.Fprintf(&b, "- %s\n", r.Machine)
-	fmt.Fprintf(&b, "- %s; CPU counted by %s; 64-byte UDP offered at %.0f packets/s.\n",
-		pinning(r.Settings.Pin), r.Settings.CPUSource, float64(r.Settings.UDPMbit)*1e6/8/smallPayload)
-	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "- FAILED: %s\n", f)
-	}
+	writeNotes(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeNotes writes what belongs below every table: versions, the machine, failures.
+func writeNotes(b *strings.Builder, r *result) {
+	for _, c := range r.Contestants {
+		fmt.Fprintf(b, "- %s: %s\n", c.Name, c.Version)
+	}
+	fmt.Fprintf(b, "- Medians (minimum–maximum); rounds: %d, interleaved, %d s a measurement; ratios are computed in each round.\n",
+		r.Settings.Rounds, r.Settings.Seconds)
+	fmt.Fprintf(b, "- %s\n", r.Machine)
+	fmt.Fprintf(b, "- %s; CPU counted by %s; 64-byte UDP offered at %.0f packets/s.\n",
+		pinning(r.Settings.Pin), r.Settings.CPUSource, float64(r.Settings.UDPMbit)*1e6/8/smallPayload)
+	for _, f := range r.Failures {
+		fmt.Fprintf(b, "- FAILED: %s\n", f)
+	}
 }
 
 func pinning(on bool) string {

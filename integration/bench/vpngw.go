@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -15,9 +16,8 @@ import (
 // vpngw is the project's own gateway, with its own defaults and public keys.
 type vpngw struct {
 	name   string
-	fifo   bool   // its fair queue is switched off
-	lanes  int    // 0: its own choice
-	binary string // after Build
+	lines  []string // of its tunnel file beyond the usual, under gateway
+	binary string   // after Build
 }
 
 func (v *vpngw) Name() string { return v.name }
@@ -29,9 +29,9 @@ func (v *vpngw) Build(ctx context.Context, b builder) (version string, err error
 	return b.sourceVersion(ctx), nil
 }
 
-func (v *vpngw) Start(_ context.Context, s *lab.Sites) (*join, error) {
-	a, errA := newVPNGWEnd(s, s.A, "a")
-	b, errB := newVPNGWEnd(s, s.B, "b")
+func (v *vpngw) Start(_ context.Context, s *lab.Sites, w wireKind) (*join, error) {
+	a, errA := newVPNGWEnd(s, w, s.A, "a")
+	b, errB := newVPNGWEnd(s, w, s.B, "b")
 	if err := errors.Join(errA, errB); err != nil {
 		return nil, err
 	}
@@ -52,15 +52,16 @@ func (v *vpngw) Start(_ context.Context, s *lab.Sites) (*join, error) {
 
 // vpngwEnd is what one gateway is told and its peer must know.
 type vpngwEnd struct {
-	site   lab.Site
-	id     string // IKE identity
-	path   string // of the files, without their suffixes
-	public keys.PublicKey
+	site    lab.Site
+	outside netip.Addr // of its gateway
+	id      string     // IKE identity
+	path    string     // of the files, without their suffixes
+	public  keys.PublicKey
 }
 
 // newVPNGWEnd makes the identity and the key pair of the gateway of site.
-func newVPNGWEnd(s *lab.Sites, site lab.Site, name string) (vpngwEnd, error) {
-	e := vpngwEnd{site: site, id: name + ".bench.example", path: filepath.Join(s.Dir(), name)}
+func newVPNGWEnd(s *lab.Sites, w wireKind, site lab.Site, name string) (vpngwEnd, error) {
+	e := vpngwEnd{site: site, outside: w.outside(site), id: name + ".bench.example", path: filepath.Join(s.Dir(), name)}
 	key, err := keys.Generate(rand.Reader)
 	if err != nil {
 		return e, err
@@ -72,35 +73,30 @@ func newVPNGWEnd(s *lab.Sites, site lab.Site, name string) (vpngwEnd, error) {
 // start writes the tunnel file of own and runs its gateway.
 func (v *vpngw) start(own, peer vpngwEnd) (*lab.Process, error) {
 	file := own.path + ".yaml"
-	if err := os.WriteFile(file, []byte(own.tunnelFile(peer, v.fifo, v.lanes)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(own.tunnelFile(peer, v.lines)), 0o600); err != nil {
 		return nil, err
 	}
 	return own.site.Gateway.Start(lab.Spec{Args: []string{v.binary, "run", file}})
 }
 
-// tunnelFile is the smallest one that joins the two sites.
-func (e vpngwEnd) tunnelFile(peer vpngwEnd, fifo bool, lanes int) string {
-	queue, number := "fair", "auto"
-	if fifo {
-		queue = "fifo"
-	}
-	if lanes != 0 {
-		number = fmt.Sprint(lanes)
+// tunnelFile is the smallest one that joins the two sites, with further lines of its gateway.
+func (e vpngwEnd) tunnelFile(peer vpngwEnd, lines []string) string {
+	further := ""
+	for _, l := range lines {
+		further += "  " + l + "\n"
 	}
 	return fmt.Sprintf(`version: 1
 gateway:
   id: %s
   key_file: %s.key
   control_socket: %s.sock
-  fairness: {queue: %s}
-  lanes: %s
-tunnels:
+%stunnels:
   bench:
     peer:
-      address: %s
+      address: %q
       id: %s
       public_key: %s
     local_subnets: [%s]
     remote_subnets: [%s]
-`, e.id, e.path, e.path, queue, number, peer.site.Outside4, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
+`, e.id, e.path, e.path, further, peer.outside, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
 }

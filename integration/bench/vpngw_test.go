@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"vpngw/configs"
@@ -16,8 +15,8 @@ import (
 // The tunnel file is read by the project's own strict loader.
 func TestTunnelFile(t *testing.T) {
 	end := func(name, inside, outside string) vpngwEnd {
-		site := lab.Site{Inside4: netip.MustParsePrefix(inside), Outside4: netip.MustParseAddr(outside)}
-		e := vpngwEnd{site: site, id: name + ".bench.example", path: filepath.Join(t.TempDir(), name)}
+		site := lab.Site{Inside4: netip.MustParsePrefix(inside)}
+		e := vpngwEnd{site: site, outside: netip.MustParseAddr(outside), id: name + ".bench.example", path: filepath.Join(t.TempDir(), name)}
 		key, err := keys.Generate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -28,11 +27,8 @@ func TestTunnelFile(t *testing.T) {
 		}
 		return e
 	}
-	own, peer := end("a", "10.1.0.0/24", "192.0.2.1"), end("b", "10.2.0.0/24", "192.0.2.2")
-	if fair, fifo := own.tunnelFile(peer, false, 0), own.tunnelFile(peer, true, 0); strings.Replace(fair, "queue: fair", "queue: fifo", 1) != fifo || fair == fifo {
-		t.Errorf("the queue is not all that differs:\n%s\n%s", fair, fifo)
-	}
-	text := own.tunnelFile(peer, true, 2)
+	own, peer := end("a", "10.1.0.0/24", "192.0.2.1"), end("b", "10.2.0.0/24", "2001:db8::2")
+	text := own.tunnelFile(peer, []string{"fairness: {queue: fifo}", "offload: {tso: false}", "lanes: 2"})
 	if err := os.WriteFile(own.path+".yaml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +39,14 @@ func TestTunnelFile(t *testing.T) {
 	if c.Gateway.ID != own.id || c.Gateway.Key.Public() != own.public || len(c.Tunnels) != 1 {
 		t.Fatalf("gateway %q with %d tunnels and key %v", c.Gateway.ID, len(c.Tunnels), c.Gateway.Key.Public())
 	}
-	if !c.Gateway.Fairness.FIFO {
-		t.Error("the queue is fair")
+	if !c.Gateway.Fairness.FIFO || c.Gateway.Offload.TSO {
+		t.Errorf("the further lines are not obeyed: %+v", c.Gateway)
 	}
 	if c.Gateway.Lanes != 2 {
 		t.Errorf("%d lanes, want 2", c.Gateway.Lanes)
 	}
 	tunnel := c.Tunnels[0]
-	if p := tunnel.Peer; p.Address != peer.site.Outside4.String() || p.ID != peer.id || p.PublicKey != peer.public {
+	if p := tunnel.Peer; p.Address != peer.outside.String() || p.ID != peer.id || p.PublicKey != peer.public {
 		t.Errorf("peer %+v is not gateway B", p)
 	}
 	if len(tunnel.LocalSubnets) != 1 || tunnel.LocalSubnets[0] != own.site.Inside4 {

@@ -30,17 +30,17 @@ func (w *wireguard) Build(ctx context.Context, b builder) (version string, err e
 	return b.moduleVersion(ctx, w.module)
 }
 
-func (w *wireguard) Start(ctx context.Context, s *lab.Sites) (*join, error) {
+func (w *wireguard) Start(ctx context.Context, s *lab.Sites, wire wireKind) (*join, error) {
 	keyA, errA := ecdh.X25519().GenerateKey(rand.Reader)
 	keyB, errB := ecdh.X25519().GenerateKey(rand.Reader)
 	if err := errors.Join(errA, errB); err != nil {
 		return nil, err
 	}
-	a, err := w.startEnd(ctx, s, s.A, s.B, "a", keyA, keyB.PublicKey())
+	a, err := w.startEnd(ctx, s, wire, s.A, s.B, "a", keyA, keyB.PublicKey())
 	if err != nil {
 		return nil, err
 	}
-	b, err := w.startEnd(ctx, s, s.B, s.A, "b", keyB, keyA.PublicKey())
+	b, err := w.startEnd(ctx, s, wire, s.B, s.A, "b", keyB, keyA.PublicKey())
 	if err != nil {
 		a.Stop()
 		return nil, err
@@ -49,7 +49,7 @@ func (w *wireguard) Start(ctx context.Context, s *lab.Sites) (*join, error) {
 }
 
 // startEnd runs the daemon of the gateway of site own.
-func (w *wireguard) startEnd(ctx context.Context, s *lab.Sites, own, other lab.Site, end string, key *ecdh.PrivateKey, peer *ecdh.PublicKey) (*wg.Daemon, error) {
-	return wg.Start(ctx, own.Gateway, w.binary, "wg"+s.ID()+end, wg.Config{Key: key, Port: wireguardPort, Peers: []wg.Peer{
-		{Key: peer, Endpoint: netip.AddrPortFrom(other.Outside4, wireguardPort), AllowedIPs: []netip.Prefix{other.Inside4}}}})
+func (w *wireguard) startEnd(ctx context.Context, s *lab.Sites, wire wireKind, own, other lab.Site, end string, key *ecdh.PrivateKey, peer *ecdh.PublicKey) (*wg.Daemon, error) {
+	return wg.Start(ctx, own.Gateway, w.binary, "wg"+s.ID()+end, wg.Config{Key: key, Port: wireguardPort, MTU: wire.mtu() - wg.Overhead, Peers: []wg.Peer{
+		{Key: peer, Endpoint: netip.AddrPortFrom(wire.outside(other), wireguardPort), AllowedIPs: []netip.Prefix{other.Inside4}}}})
 }

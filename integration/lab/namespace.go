@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // namePrefix starts the name of everything a lab makes outside its own namespaces.
@@ -167,4 +168,20 @@ func (n *Namespace) Pin(cpus ...int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cpus = cpus
+}
+
+// PinThread makes the calling goroutine run on the processors of [Namespace.Pin], if there are any, for traffic that this process
+// makes itself. The goroutine keeps its thread and must end with it.
+func (n *Namespace) PinThread() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.cpus) == 0 {
+		return nil
+	}
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	for _, c := range n.cpus {
+		set.Set(c)
+	}
+	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
 }

@@ -19,6 +19,10 @@ type Options struct {
 	OnePacketPerFrame bool
 	// MTU of the wires outside, in bytes; 0 means 1500.
 	MTU int
+	// LANMTU is the MTU of the wires between the hosts and the gateways of [TwoSites], in bytes; 0 means 1500.
+	LANMTU int
+	// VLAN is the number of the 802.1Q VLAN that the wires outside carry everything in, tagged; 0: none. See [Namespace.Tag].
+	VLAN int
 }
 
 // Names of the devices in every site.
@@ -76,6 +80,13 @@ func (s *Sites) build(o Options) (err error) {
 	}
 	if s.B, err = s.site("b", 2); err != nil {
 		return err
+	}
+	if o.LANMTU != 0 {
+		for _, x := range []Site{s.A, s.B} {
+			if err := errors.Join(x.Host.SetMTU(HostDevice, o.LANMTU), x.Gateway.SetMTU(LAN, o.LANMTU)); err != nil {
+				return err
+			}
+		}
 	}
 	wireA, wireB := newOutside("192.0.2.0/30", "2001:db8::/64"), newOutside("192.0.2.0/30", "2001:db8::/64").swapped()
 	if !o.Router {
@@ -172,6 +183,11 @@ func (l *Lab) wire(a, b End, o Options) error {
 		return err
 	}
 	for _, end := range []End{a, b} {
+		if o.VLAN != 0 {
+			if err := end.Namespace.Tag(end.Device, o.VLAN); err != nil {
+				return err
+			}
+		}
 		if o.OnePacketPerFrame {
 			if err := end.Namespace.OnePacketPerFrame(end.Device); err != nil {
 				return err

@@ -64,7 +64,7 @@ func refuseTrains(errno unix.Errno) func(*faultyKernel, int, int) unix.Errno {
 }
 
 func TestSegmentationRefused(t *testing.T) {
-	for _, errno := range []unix.Errno{unix.EIO, unix.EINVAL} {
+	for _, errno := range []unix.Errno{unix.EIO, unix.EINVAL, unix.ENOMEM} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			from, to, kernel, clock := faultyPair(t, refuseTrains(errno))
 			data := pattern(4500)
@@ -267,7 +267,7 @@ func FuzzSendAccounts(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 3, 0}, uint16(4500), uint16(1000))
 	f.Add([]byte{2, 4, 4, 3, 3, 5, 5, 5, 5, 5}, uint16(900), uint16(10))
 	f.Add([]byte{6, 0, 6, 6, 6, 6, 0}, uint16(65535), uint16(1400))
-	answers := []unix.Errno{0, unix.EIO, unix.EINVAL, unix.EAGAIN, unix.EMSGSIZE, unix.EPERM, unix.ECONNREFUSED}
+	answers := []unix.Errno{0, unix.EIO, unix.EINVAL, unix.EAGAIN, unix.EMSGSIZE, unix.EPERM, unix.ECONNREFUSED, unix.ENOMEM}
 	f.Fuzz(func(t *testing.T, script []byte, length, size uint16) {
 		s := &Socket{fd: -1}
 		s.out.init(true, true)

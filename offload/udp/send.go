@@ -84,9 +84,9 @@ func (o *sender) init(segment, v4 bool) {
 //   - other errnos, such as ENOBUFS.
 //
 // When the kernel refuses to segment (EIO: the device cannot checksum, or an
-// xfrm policy applies; EINVAL) the same data goes one by one, and if that works
-// so does all later data, until ReprobeAfter has passed. Owner goroutine only;
-// no allocation.
+// xfrm policy applies; EINVAL) or fails at it before the device (ENOMEM, whatever
+// the cause), the same data goes one by one, and if that works so does all later
+// data, until ReprobeAfter has passed. Owner goroutine only; no allocation.
 func (s *Socket) Send(b []byte, size int, tos uint8) (result SendResult, err error) {
 	o := &s.out
 	o.tos = tos
@@ -111,7 +111,7 @@ func (s *Socket) Send(b []byte, size int, tos uint8) (result SendResult, err err
 		return result, nil
 	case unix.EAGAIN:
 		return result, ErrWouldBlock
-	case unix.EIO, unix.EINVAL, unix.EMSGSIZE:
+	case unix.EIO, unix.EINVAL, unix.ENOMEM, unix.EMSGSIZE:
 		result.Fallback = true
 		err = o.oneByOne(s.fd, b, size, &result)
 		// Segmenting is to blame only if the same data passes without it. Some

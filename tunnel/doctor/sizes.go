@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"vpngw/tunnel/mtu"
 )
@@ -30,8 +32,14 @@ func sizes(f *Facts) []Finding {
 	if tun != nil {
 		inner = tun.MTU
 	}
+	narrow := innerMTU(f)
+	six := slices.ContainsFunc(f.Local, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	most := narrow
+	if six && narrow != 0 {
+		most = max(narrow, ipv6MinimumMTU) // so that the device has IPv6 at all
+	}
 	var all []Finding
-	if most := innerMTU(f); tun != nil && most != 0 && inner > most {
+	if tun != nil && most != 0 && inner > most {
 		x := Finding{
 			ID: "mtu-tun", Severity: Error, Interface: tun.Name,
 			What: fmt.Sprintf("MTU is %d, but only %d fits into one datagram to every peer", inner, most),
@@ -45,19 +53,27 @@ func sizes(f *Facts) []Finding {
 	for _, p := range f.Paths {
 		all = append(all, path(f, p, inner)...)
 	}
-	if tun != nil && inner < ipv6MinimumMTU {
-		for _, p := range f.Local {
-			if p.Addr().Is6() {
-				return append(all, Finding{
-					ID: "mtu-ipv6", Severity: Error, Interface: tun.Name,
-					What:   fmt.Sprintf("MTU is %d, IPv6 needs %d", inner, ipv6MinimumMTU),
-					Why:    "The kernel takes IPv6 off a device with a smaller MTU: the IPv6 subnets are not reached.",
-					Advice: "The way to some peer is too narrow: see its MTU, or carry only IPv4.",
-				})
-			}
-		}
+	if tun == nil || !six {
+		return all
 	}
-	return all
+	x := Finding{
+		ID: "mtu-ipv6", Severity: Error, Interface: tun.Name,
+		Advice: "The way to some peer is too narrow: see its MTU, or carry only IPv4.",
+	}
+	switch {
+	case inner < ipv6MinimumMTU:
+		x.What = fmt.Sprintf("MTU is %d, IPv6 needs %d", inner, ipv6MinimumMTU)
+		x.Why = "The kernel takes IPv6 off a device with a smaller MTU: the IPv6 subnets are not reached."
+		if f.MTU == inner {
+			x.Advice = "Take gateway.mtu out of the tunnel file, or carry only IPv4."
+		}
+	case narrow != 0 && narrow < ipv6MinimumMTU:
+		x.What = fmt.Sprintf("only %d bytes fit into one datagram to some peer, IPv6 needs %d", narrow, ipv6MinimumMTU)
+		x.Why = "IPv6 hosts need not send shorter packets: TCP is made to fit, what else is longer is lost."
+	default:
+		return all
+	}
+	return append(all, x)
 }
 
 // path looks at what echo requests found on the way to a peer.

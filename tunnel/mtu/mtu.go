@@ -19,6 +19,10 @@ const (
 	UDPHeader  = 8
 	TCPHeader  = 20 // without options
 
+	// IPv6Minimum is what every link must carry of IPv6 (RFC 8200 §5). The kernel takes IPv6
+	// off a device with a smaller MTU.
+	IPv6Minimum = 1280
+
 	// Ethernet is assumed where the wire's MTU cannot be found out.
 	Ethernet = 1500
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +18,10 @@ import (
 type Gateway struct {
 	Namespace *lab.Namespace
 	Binary    string // path of vpngw
-	Dir       string // lab directory/role
-	Process   *lab.Process
+	// Prefix is a command that is given the program and its arguments to run, such as one that changes its user; usually none.
+	Prefix  []string
+	Dir     string // lab directory/role
+	Process *lab.Process
 }
 
 // New prepares a gateway inside the namespace.
@@ -80,7 +83,7 @@ func (g *Gateway) Check(ctx context.Context) error {
 
 // Start starts `vpngw run` on the tunnel file.
 func (g *Gateway) Start() error {
-	p, err := g.Namespace.Start(lab.Spec{Args: []string{g.Binary, "run", g.File()}})
+	p, err := g.Namespace.Start(lab.Spec{Args: append(slices.Clone(g.Prefix), g.Binary, "run", g.File())})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 package wireguard
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"strconv"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	// mtu is WireGuard's usual: 1500 − 80 for the largest outer headers.
-	mtu = 1420
+	// Overhead is what WireGuard's usual MTU leaves for the largest outer headers.
+	Overhead = 80
+	usualMTU = 1500 - Overhead
 	// startTimeout is how long a daemon may take until it can be configured.
 	startTimeout = 15 * time.Second
 	// stopTimeout is how long it may take to end by itself.
@@ -44,7 +46,7 @@ func (d *Daemon) setUp(ctx context.Context, n *lab.Namespace, c Config) error {
 	if err := configure(ctx, d.Process, d.device, c); err != nil {
 		return err
 	}
-	commands := [][]string{{"ip", "link", "set", d.device, "mtu", strconv.Itoa(mtu), "up"}}
+	commands := [][]string{{"ip", "link", "set", d.device, "mtu", strconv.Itoa(cmp.Or(c.MTU, usualMTU)), "up"}}
 	for _, p := range c.Peers {
 		for _, network := range p.AllowedIPs {
 			commands = append(commands, []string{"ip", "route", "add", network.String(), "dev", d.device})

@@ -24,6 +24,7 @@ const socketFolder = "/var/run/wireguard"
 type Config struct {
 	Key   *ecdh.PrivateKey // X25519
 	Port  uint16           // UDP
+	MTU   int              // of the device; 0: WireGuard's usual 1420
 	Peers []Peer
 }
 
