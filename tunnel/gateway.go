@@ -180,32 +180,7 @@ func (g *Gateway) setUp() error {
 		g.tellMTU(t)
 	}
 	g.chooseErrorSource()
-	for _, l := range g.lanes.Lanes() {
-		if err := l.SetTUN(g.queueOf(l)); err != nil {
-			return err
-		}
-	}
-	first := g.lanes.Lanes()[0]
-	for _, s := range g.listener {
-		if err := first.AddListener(s, s.LocalAddr()); err != nil {
-			return err
-		}
-	}
-	for _, s := range g.ikeListener {
-		if err := first.AddIKEListener(s, s.LocalAddr()); err != nil {
-			return err
-		}
-	}
-	routes := new(lane.Routes)
-	for _, t := range g.tunnels {
-		for _, p := range t.cfg.Remote {
-			routes.Insert(p, t.lane)
-		}
-	}
-	for _, l := range g.lanes.Lanes() {
-		l.SetRoutes(routes)
-	}
-	return nil
+	return g.equipLanes()
 }
 
 // probeUDP switches off what the kernel was seen to do wrong with trains of

@@ -37,6 +37,37 @@ func (g *Gateway) useLanes(lanes *lane.Group) {
 	}
 }
 
+// equipLanes gives the lanes, before they run, what they work with: a TUN queue and the
+// routes each, and the first one the listeners.
+func (g *Gateway) equipLanes() error {
+	for _, l := range g.lanes.Lanes() {
+		if err := l.SetTUN(g.queueOf(l)); err != nil {
+			return err
+		}
+	}
+	first := g.lanes.Lanes()[0]
+	for _, s := range g.listener {
+		if err := first.AddListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.ikeListener {
+		if err := first.AddIKEListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	routes := new(lane.Routes)
+	for _, t := range g.tunnels {
+		for _, p := range t.cfg.Remote {
+			routes.Insert(p, t.lane)
+		}
+	}
+	for _, l := range g.lanes.Lanes() {
+		l.SetRoutes(routes)
+	}
+	return nil
+}
+
 // do makes the lane that is t's home run f, after what it was told before, wherever t moves
 // meanwhile. All that control tells a lane of one tunnel goes this way.
 func (t *tunnel) do(f func(*lane.Lane)) { t.lane.Do(f) }
