@@ -234,11 +234,7 @@ func (g *Gateway) openTUN() error {
 	if err != nil {
 		return err
 	}
-	queues, err := g.openQueues(device)
-	if err != nil {
-		device.Close()
-		return err
-	}
+	queues := g.openQueues(device)
 	g.net.Link = device.Index()
 	if err := g.net.Ensure(); err != nil {
 		closeQueues(queues)

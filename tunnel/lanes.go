@@ -20,13 +20,8 @@ func (c *Config) lanes() int {
 	return min(max(runtime.GOMAXPROCS(0)/2, 1), mostLanes)
 }
 
-// laneCount is how many lanes the TUN device allows.
-func (g *Gateway) laneCount() int {
-	if g.cfg.lanes() > 1 && !g.tun.MultiQueue() {
-		return 1
-	}
-	return g.cfg.lanes()
-}
+// laneCount is how many lanes the TUN device has queues for.
+func (g *Gateway) laneCount() int { return max(len(g.queues), 1) }
 
 // useLanes makes the first of lanes the home of all tunnels.
 func (g *Gateway) useLanes(lanes *lane.Group) {
@@ -72,27 +67,25 @@ func (g *Gateway) equipLanes() error {
 // meanwhile. All that control tells a lane of one tunnel goes this way.
 func (t *tunnel) do(f func(*lane.Lane)) { t.lane.Do(f) }
 
-// openQueues opens the queues of all lanes but the first.
-func (g *Gateway) openQueues(device *tun.Device) ([]*tun.Device, error) {
+// openQueues opens the queues of all lanes but the first; nil where there is no need for
+// them, or they cannot be had, so that one lane must do.
+func (g *Gateway) openQueues(device *tun.Device) []*tun.Device {
 	n := g.cfg.lanes()
 	if n == 1 {
-		return nil, nil
-	}
-	if !device.MultiQueue() {
-		g.log.Warn("TUN device has only one queue: one lane carries all tunnels; let the gateway make the device, or make it with `ip tuntap add ... multi_queue`",
-			"interface", device.Name(), "lanes", n)
-		return nil, nil
+		return nil
 	}
 	queues := make([]*tun.Device, n)
 	for i := 1; i < n; i++ {
 		q, err := device.OpenQueue()
 		if err != nil {
 			closeQueues(queues)
-			return nil, err
+			g.log.Warn("one lane carries all tunnels: let the gateway make the TUN device, or make it with `ip tuntap add mode tun multi_queue`",
+				"interface", device.Name(), "lanes", n, "error", err)
+			return nil
 		}
 		queues[i] = q
 	}
-	return queues, nil
+	return queues
 }
 
 func closeQueues(queues []*tun.Device) {
