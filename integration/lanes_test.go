@@ -132,12 +132,22 @@ func TestLanes(t *testing.T) {
 	})
 
 	t.Run("UDP while moving", func(t *testing.T) {
+		// What a machine that is busy with something else lets the kernel drop.
+		starved := func() (n uint64) {
+			for _, g := range []*daemon.Gateway{s.hub, s.branches[0]} {
+				all := status(t, g).AllDrops()
+				n += all["tun_ring_full"] + all["receive_buffer_full"]
+			}
+			return n
+		}
+		was := starved()
 		stop := s.wander()
 		r, err := lab.Iperf{Client: s.Hub.Host, Server: s.Branches[0].Host, Address: s.Branches[0].Host4, Seconds: 4, UDP: true, RateMbit: 50, Length: 1000}.Run(t.Context())
 		moves := stop()
 		must(t, err)
-		t.Logf("%d moves, %d of %d datagrams lost", moves, r.Lost, r.Packets)
-		if r.Lost > r.Packets/1000 { // a program that comes late to its socket loses some, too
+		kernel := int(starved() - was)
+		t.Logf("%d moves, %d of %d datagrams lost, %d in the kernel", moves, r.Lost, r.Packets, kernel)
+		if r.Lost > kernel+r.Packets/1000 { // a program that comes late to its socket loses some, too
 			t.Errorf("moves cost %d datagrams", r.Lost)
 		}
 	})

@@ -184,32 +184,7 @@ func (g *Gateway) setUp() error {
 		g.tellMTU(t)
 	}
 	g.chooseErrorSource()
-	for _, l := range g.lanes.Lanes() {
-		if err := l.SetTUN(g.queueOf(l)); err != nil {
-			return err
-		}
-	}
-	first := g.lanes.Lanes()[0]
-	for _, s := range g.listener {
-		if err := first.AddListener(s, s.LocalAddr()); err != nil {
-			return err
-		}
-	}
-	for _, s := range g.ikeListener {
-		if err := first.AddIKEListener(s, s.LocalAddr()); err != nil {
-			return err
-		}
-	}
-	routes := new(lane.Routes)
-	for _, t := range g.tunnels {
-		for _, p := range t.cfg.Remote {
-			routes.Insert(p, t.lane)
-		}
-	}
-	for _, l := range g.lanes.Lanes() {
-		l.SetRoutes(routes)
-	}
-	return nil
+	return g.equipLanes()
 }
 
 // probeUDP switches off what the kernel was seen to do wrong with trains of
@@ -263,11 +238,7 @@ func (g *Gateway) openTUN() error {
 	if err != nil {
 		return err
 	}
-	queues, err := g.openQueues(device)
-	if err != nil {
-		device.Close()
-		return err
-	}
+	queues := g.openQueues(device)
 	g.net.Link = device.Index()
 	if err := g.net.Ensure(); err != nil {
 		closeQueues(queues)

@@ -20,13 +20,8 @@ func (c *Config) lanes() int {
 	return min(max(runtime.GOMAXPROCS(0)/2, 1), mostLanes)
 }
 
-// laneCount is how many lanes the TUN device allows.
-func (g *Gateway) laneCount() int {
-	if g.cfg.lanes() > 1 && !g.tun.MultiQueue() {
-		return 1
-	}
-	return g.cfg.lanes()
-}
+// laneCount is how many lanes the TUN device has queues for.
+func (g *Gateway) laneCount() int { return max(len(g.queues), 1) }
 
 // useLanes makes the first of lanes the home of all tunnels.
 func (g *Gateway) useLanes(lanes *lane.Group) {
@@ -37,31 +32,60 @@ func (g *Gateway) useLanes(lanes *lane.Group) {
 	}
 }
 
+// equipLanes gives the lanes, before they run, what they work with: a TUN queue and the
+// routes each, and the first one the listeners.
+func (g *Gateway) equipLanes() error {
+	for _, l := range g.lanes.Lanes() {
+		if err := l.SetTUN(g.queueOf(l)); err != nil {
+			return err
+		}
+	}
+	first := g.lanes.Lanes()[0]
+	for _, s := range g.listener {
+		if err := first.AddListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.ikeListener {
+		if err := first.AddIKEListener(s, s.LocalAddr()); err != nil {
+			return err
+		}
+	}
+	routes := new(lane.Routes)
+	for _, t := range g.tunnels {
+		for _, p := range t.cfg.Remote {
+			routes.Insert(p, t.lane)
+		}
+	}
+	for _, l := range g.lanes.Lanes() {
+		l.SetRoutes(routes)
+	}
+	return nil
+}
+
 // do makes the lane that is t's home run f, after what it was told before, wherever t moves
 // meanwhile. All that control tells a lane of one tunnel goes this way.
 func (t *tunnel) do(f func(*lane.Lane)) { t.lane.Do(f) }
 
-// openQueues opens the queues of all lanes but the first.
-func (g *Gateway) openQueues(device *tun.Device) ([]*tun.Device, error) {
+// openQueues opens the queues of all lanes but the first; nil where there is no need for
+// them, or they cannot be had, so that one lane must do.
+func (g *Gateway) openQueues(device *tun.Device) []*tun.Device {
 	n := g.cfg.lanes()
 	if n == 1 {
-		return nil, nil
-	}
-	if !device.MultiQueue() {
-		g.log.Warn("TUN device has only one queue: one lane carries all tunnels; let the gateway make the device, or make it with `ip tuntap add ... multi_queue`",
-			"interface", device.Name(), "lanes", n)
-		return nil, nil
+		return nil
 	}
 	queues := make([]*tun.Device, n)
 	for i := 1; i < n; i++ {
 		q, err := device.OpenQueue()
 		if err != nil {
 			closeQueues(queues)
-			return nil, err
+			g.log.Warn("one lane carries all tunnels: let the gateway make the TUN device, or make it with `ip tuntap add mode tun multi_queue`",
+				"interface", device.Name(), "lanes", n, "error", err)
+			return nil
 		}
 		queues[i] = q
 	}
-	return queues, nil
+	return queues
 }
 
 func closeQueues(queues []*tun.Device) {

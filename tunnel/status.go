@@ -59,7 +59,7 @@ type EdgeStatus struct {
 	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
 
-// LaneStatus is the data path's own. Package lane has the lanes' counters.
+// LaneStatus is the data path's own.
 type LaneStatus struct {
 	Turns        uint64 `json:"turns"`
 	Sleeps       uint64 `json:"sleeps"`

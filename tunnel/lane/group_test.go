@@ -103,6 +103,7 @@ func TestNoAllocationHandOver(t *testing.T) {
 	}); got != 0 {
 		t.Errorf("%v allocations for three packets", got)
 	}
+	gates[0].settle()
 	if got := s.Counters.PacketsOut.Load(); got != 201*91 {
 		t.Errorf("%d packets were sent, want %d", got, 201*91)
 	}
