@@ -186,6 +186,7 @@ func (l *Lane) Stop() { l.Do(func() { l.stopped = true }) }
 func (l *Lane) Run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	askShortSlice()
 	idle := true
 	for {
 		if err := l.poll(idle); err != nil {
