@@ -213,7 +213,7 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 			}
 			l.counters.TrainEnds[t.train.endedBy(size, tos)].Add(1)
 			t.full = append(t.full, t.train)
-			t.train = nil
+			t.train, t.kept = nil, false
 			if len(t.full) == burst && !l.flush(t) {
 				return done, used, forward
 			}
@@ -276,7 +276,7 @@ func (l *Lane) endTrain(t *Tunnel, why TrainEnd) {
 }
 
 // flushTurn is flushAll at the end of a turn. A train that the next turn goes on to fill
-// is left open, but never for two turns.
+// is left open, but none for two turns.
 func (l *Lane) flushTurn() {
 	for i := len(l.open) - 1; i >= 0; i-- {
 		t := l.open[i]

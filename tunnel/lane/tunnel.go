@@ -38,7 +38,7 @@ type Tunnel struct {
 	class    *fairness.Class[*slot]
 	counters atomic.Pointer[fairness.ClassCounters]
 	flight   flight
-	kept     bool // its train was left open at the end of the last turn
+	kept     bool // train was left open at the end of the last turn
 	out      *Outbound
 	socket   *endpoint
 	full     []*train // datagrams sealed and not yet sent, oldest first, and after them
