@@ -27,16 +27,19 @@ type InstallChild struct {
 }
 
 // UseOutbound says that from now on this tunnel sends on the child whose inbound
-// SPI is SPI.
+// SPI is SPI, for the resource that the child is of. On an additional child that we asked
+// for a packet should go out at once: until then the peer does not know that we have it.
 type UseOutbound struct {
-	ID  PeerID
-	SPI uint32
+	ID       PeerID
+	SPI      uint32
+	Resource int // as in Child
 }
 
 // RemoveChild says to forget both halves of the child whose inbound SPI is SPI.
 type RemoveChild struct {
-	ID  PeerID
-	SPI uint32
+	ID       PeerID
+	SPI      uint32
+	Resource int // as in Child
 }
 
 // Up says that a peer has authenticated and an IKE SA stands. It is also given when
@@ -87,6 +90,7 @@ type Child struct {
 	Local, Remote     []Selector // as negotiated: ours and theirs
 	Initiator         bool       // we sent the request that made it
 	Replaces          uint32     // inbound SPI of the child that it rekeys; 0: none, or it is removed already
+	Resource          int        // 1 to Peer.Extra: of an additional child (RFC 9611), the same at both ends; 0: the first one
 }
 
 // ChildKeys is one direction of a child SA.

@@ -15,7 +15,7 @@ func (s *sa) askChild(t task) {
 		t.child.rekeying = false
 		return
 	}
-	if t.kind == taskNewChild && s.hasChild() {
+	if t.kind == taskNewChild && s.hasChild() || t.kind == taskExtraChild && (!s.hasChild() || s.childOf(t.extra) != nil) {
 		return
 	}
 	o, err := s.newOffer(t.group)
@@ -26,6 +26,9 @@ func (s *sa) askChild(t task) {
 	var ps []message.Payload
 	if t.kind == taskRekeyChild {
 		ps = append(ps, &message.Notify{Protocol: message.ProtocolESP, SPI: message.ChildSPI(t.child.in), Type: message.NotifyRekeySA})
+	}
+	if k := t.resource(); k > 0 {
+		ps = append(ps, resourceInfo(k))
 	}
 	ps = append(ps,
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, p.PFS)}},
@@ -59,39 +62,52 @@ func (s *sa) newOffer(group Group) (*offer, error) {
 
 // childResponse takes the answer to askChild.
 func (s *sa) childResponse(r *request, ps []message.Payload) {
-	old := r.child
+	p, old := s.peer, r.child
 	if old != nil {
 		old.rekeying = false
 	}
 	for n := range message.All[*message.Notify](ps) {
 		if n.Type.IsError() {
-			if old != nil && old.collision != nil {
-				old.replaced(old.collision, replacedTime) // the peer's rekey went through
-				old.collision = nil
-			}
+			old.rekeyedByPeer()
 			s.childError(r, n)
 			return
 		}
 	}
 	nonce, err := message.One[*message.Nonce](ps)
 	if err != nil {
-		s.beginDelete(Reason{ReasonInvalidSyntax, "CREATE_CHILD_SA response: " + err.Error()})
+		s.badChild(r, Reason{ReasonInvalidSyntax, "CREATE_CHILD_SA response: " + err.Error()})
 		return
 	}
 	c, in, out, why := s.acceptChild(r.offer, nonce.Data, ps)
+	if why.Code == ReasonNone && r.extra > 0 && !s.likeFirst(c) {
+		why = Reason{ReasonSelectors, p.RemoteID.String() + " answers other selectors for an additional child than for the first"}
+	}
 	if why.Code != ReasonNone {
-		s.beginDelete(why)
+		s.badChild(r, why)
 		return
 	}
+	c.resource = r.resource()
 	if slices.Contains(r.stillborn, c.out) {
-		s.tryLater(old)
+		s.tryLater(r)
 		return
 	}
 	s.install(c, in, out, old)
-	if old == nil {
-		s.settleNew(c, r.offer)
-	} else {
+	switch {
+	case old != nil:
 		s.settleRekey(old, c)
+	case c.resource > 0:
+		c.use()
+	default:
+		s.settleNew(c, r.offer)
+	}
+}
+
+// rekeyedByPeer takes the peer's rekey of a child, which may be nil, for the one that went
+// through: ours, begun at the same time, did not.
+func (c *child) rekeyedByPeer() {
+	if c != nil && c.collision != nil {
+		c.replaced(c.collision, replacedTime)
+		c.collision = nil
 	}
 }
 
@@ -117,7 +133,7 @@ func (s *sa) settleRekey(old, c *child) {
 // settleNew does the same for children that both ends made anew.
 func (s *sa) settleNew(c *child, o *offer) {
 	for _, other := range slices.Clone(s.peer.children) {
-		if other.sa != s || other == c || !other.live() {
+		if other.sa != s || other == c || other.resource > 0 || !other.live() {
 			continue
 		}
 		if !other.initiator && other.order > o.order && lessNonce(c.lowNonce, other.lowNonce) {
@@ -148,11 +164,11 @@ func (s *sa) childError(r *request, n *message.Notify) {
 				old.rekeying = true
 			}
 			s.childGroup = g
-			s.enqueue(task{kind: r.kind, child: old, group: g, tries: r.tries + 1})
+			s.enqueue(task{kind: r.kind, child: old, extra: r.extra, group: g, tries: r.tries + 1})
 			return
 		}
 	case message.NotifyTemporaryFailure:
-		s.tryLater(old)
+		s.tryLater(r)
 		return
 	case message.NotifyChildSANotFound:
 		// The peer deleted it, and says so or has lost it; or does not have it yet, if
@@ -161,8 +177,16 @@ func (s *sa) childError(r *request, n *message.Notify) {
 			old.delete()
 			old.drop(true)
 		}
+		if r.resource() > 0 {
+			s.extraFailed(r, s.childRefused(n.Type))
+			return
+		}
 		s.m.timers.stop(&s.childless)
 		s.enqueue(task{kind: taskNewChild})
+		return
+	}
+	if r.resource() > 0 {
+		s.extraRefused(r, n.Type)
 		return
 	}
 	why := s.childRefused(n.Type)
@@ -181,10 +205,13 @@ func (s *sa) childError(r *request, n *message.Notify) {
 const refusedRekey = 60 * time.Second
 
 // tryLater repeats what the peer was too busy for.
-func (s *sa) tryLater(old *child) {
-	switch {
+func (s *sa) tryLater(r *request) {
+	switch old := r.child; {
 	case old != nil && old.live() && old.replacedBy == nil:
 		s.m.timers.set(&old.timer, s.m.now.Add(s.m.busyPause(&old.refusals)))
+	case r.extra > 0:
+		s.extras.failures++
+		s.tendExtras()
 	case !s.hasChild():
 		s.m.timers.set(&s.childless, s.m.now.Add(s.m.busyPause(&s.refusals)))
 	}
