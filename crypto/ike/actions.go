@@ -27,8 +27,7 @@ type InstallChild struct {
 }
 
 // UseOutbound says that from now on this tunnel sends on the child whose inbound
-// SPI is SPI, for the resource that the child is of. On an additional child that we asked
-// for a packet should go out at once: until then the peer does not know that we have it.
+// SPI is SPI, for the resource that the child is of.
 type UseOutbound struct {
 	ID       PeerID
 	SPI      uint32

@@ -15,8 +15,13 @@ func (s *sa) askChild(t task) {
 		t.child.rekeying = false
 		return
 	}
-	if t.kind == taskNewChild && s.hasChild() || t.kind == taskExtraChild && (!s.hasChild() || s.childOf(t.extra) != nil) {
+	if t.kind == taskNewChild && s.hasChild() {
 		return
+	}
+	if t.kind == taskExtraChild {
+		if t.extra = s.missingExtra(); t.extra == 0 {
+			return
+		}
 	}
 	o, err := s.newOffer(t.group)
 	if err != nil {
@@ -62,7 +67,7 @@ func (s *sa) newOffer(group Group) (*offer, error) {
 
 // childResponse takes the answer to askChild.
 func (s *sa) childResponse(r *request, ps []message.Payload) {
-	p, old := s.peer, r.child
+	old := r.child
 	if old != nil {
 		old.rekeying = false
 	}
@@ -79,8 +84,8 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 		return
 	}
 	c, in, out, why := s.acceptChild(r.offer, nonce.Data, ps)
-	if why.Code == ReasonNone && r.extra > 0 && !s.likeFirst(c) {
-		why = Reason{ReasonSelectors, p.RemoteID.String() + " answers other selectors for an additional child than for the first"}
+	if why.Code == ReasonNone && r.resource() > 0 {
+		why = s.unwanted(c)
 	}
 	if why.Code != ReasonNone {
 		s.badChild(r, why)
@@ -96,7 +101,7 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 	case old != nil:
 		s.settleRekey(old, c)
 	case c.resource > 0:
-		c.use()
+		s.settleExtra(c)
 	default:
 		s.settleNew(c, r.offer)
 	}
@@ -164,7 +169,7 @@ func (s *sa) childError(r *request, n *message.Notify) {
 				old.rekeying = true
 			}
 			s.childGroup = g
-			s.enqueue(task{kind: r.kind, child: old, extra: r.extra, group: g, tries: r.tries + 1})
+			s.enqueue(task{kind: r.kind, child: old, group: g, tries: r.tries + 1})
 			return
 		}
 	case message.NotifyTemporaryFailure:

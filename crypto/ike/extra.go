@@ -30,7 +30,7 @@ const (
 // extras is what an IKE SA knows of its additional children.
 type extras struct {
 	agreed   bool // both ends announced them
-	most     int  // as many as both take
+	most     int  // the highest resource that both take
 	failures int  // in a row
 }
 
@@ -80,23 +80,12 @@ func (s *sa) childOf(resource int) *child {
 	return nil
 }
 
-// countExtras counts the resources that have a live child.
-func (s *sa) countExtras() (n int) {
-	for k := 1; k <= s.peer.Extra; k++ {
-		if s.childOf(k) != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // missingExtra is the lowest resource that is to have a child and has none, or 0.
 func (s *sa) missingExtra() int {
-	if s.state != saEstablished || !s.extras.agreed || !s.born().initiator || s.expire.isSet() || !s.hasChild() ||
-		s.countExtras() >= s.extras.most {
+	if s.state != saEstablished || !s.extras.agreed || !s.born().initiator || s.expire.isSet() || !s.hasChild() {
 		return 0
 	}
-	for k := 1; k <= s.peer.Extra; k++ {
+	for k := 1; k <= s.extras.most; k++ {
 		if s.childOf(k) == nil {
 			return k
 		}
@@ -107,7 +96,7 @@ func (s *sa) missingExtra() int {
 // tendExtras plans the next additional child, if one is missing: now, or some time after
 // a failure.
 func (s *sa) tendExtras() {
-	if s.more.isSet() || s.missingExtra() == 0 {
+	if s.more.isSet() || s.req != nil && s.req.kind == taskExtraChild || s.missingExtra() == 0 {
 		return
 	}
 	at := s.m.now
@@ -117,10 +106,10 @@ func (s *sa) tendExtras() {
 	s.m.timers.set(&s.more, at)
 }
 
-// extraDue asks for the next one. Whether that is still wanted, askChild sees.
+// extraDue asks for the next one: which one that is by then, askChild sees.
 func (s *sa) extraDue() {
-	if k := s.missingExtra(); k > 0 {
-		s.enqueue(task{kind: taskExtraChild, extra: k})
+	if s.missingExtra() > 0 {
+		s.enqueue(task{kind: taskExtraChild})
 	}
 }
 
@@ -151,13 +140,13 @@ func (s *sa) extraFailed(r *request, why Reason) {
 // not asked for again under this IKE SA (RFC 9611 §4).
 func (s *sa) extraRefused(r *request, t message.NotifyType) {
 	if r.child == nil && (t == message.NotifyTSMaxQueue || t == message.NotifyNoAdditionalSAs) {
-		s.extras.most = s.countExtras()
+		s.extras.most = r.extra - 1 // those before it were there
 	}
 	s.extraFailed(r, Reason{ReasonRefused, s.peer.RemoteID.String() + " answered " + t.String()})
 }
 
-// badChild takes an answer that makes no child for us, although the peer has one now. That
-// of an additional child is closed; without the first one the IKE SA is of no use.
+// badChild takes an answer that makes no child for us, although the peer has one now. An
+// additional one is closed; without the first one the IKE SA is of no use.
 func (s *sa) badChild(r *request, why Reason) {
 	if r.resource() == 0 {
 		s.beginDelete(why)
@@ -196,6 +185,17 @@ func (s *sa) likeFirst(c *child) bool {
 	return first == nil || slices.Equal(c.local, first.local) && slices.Equal(c.remote, first.remote)
 }
 
+// unwanted tells why an additional child that the peer made for us is not to be used.
+func (s *sa) unwanted(c *child) Reason {
+	switch {
+	case !s.peer.up:
+		return Reason{ReasonDeleted, "the tunnel went down meanwhile"}
+	case !s.likeFirst(c):
+		return Reason{ReasonSelectors, s.peer.RemoteID.String() + " answers other selectors for an additional child than for the first"}
+	}
+	return Reason{}
+}
+
 // refuseUnlike refuses an additional child that does not have the first one's selectors.
 func (s *sa) refuseUnlike(c *child) *refusal {
 	if s.likeFirst(c) {
@@ -205,12 +205,30 @@ func (s *sa) refuseUnlike(c *child) *refusal {
 		"%v wants an additional child for %s to %s, other than the first", s.peer.RemoteID, selectorText(c.remote), selectorText(c.local))}
 }
 
+// settleExtra uses a new additional child of ours. The peer waits for a sign that we have
+// it: the last one is followed by an empty request.
+func (s *sa) settleExtra(c *child) {
+	c.use()
+	if s.missingExtra() == 0 {
+		s.enqueue(task{kind: taskProbe})
+	}
+}
+
 // confirmExtras uses the additional children that our answers made: a new request shows
 // that the peer has the answers, for its window is one.
 func (s *sa) confirmExtras() {
 	for _, c := range slices.Clone(s.peer.children) {
 		if c.sa == s && c.resource > 0 && c.pending && c.live() {
 			c.use()
+		}
+	}
+}
+
+// deleteExtras tells the peer of the end of all additional children.
+func (s *sa) deleteExtras() {
+	for _, c := range slices.Clone(s.peer.children) {
+		if c.sa == s && c.resource > 0 {
+			c.delete()
 		}
 	}
 }

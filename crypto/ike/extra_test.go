@@ -211,7 +211,7 @@ var extraCollisions = []collision{
 		s.release("a extra")
 	}, "a TEMPORARY_FAILURE ×1, b TEMPORARY_FAILURE ×1", "ike"},
 	{"extra made beside a rekey of the IKE SA by both", nil, func(s *script) { s.a.closeExtra(1); both(rekeyOfIKE)(s) },
-		"b TEMPORARY_FAILURE ×1", "ike"},
+		"a TEMPORARY_FAILURE ×1", "ike"},
 	{"extra made beside a close of the first", nil, func(s *script) {
 		s.a.closeExtra(1)
 		s.run(500 * time.Millisecond)

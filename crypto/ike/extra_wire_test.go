@@ -262,21 +262,24 @@ func TestExtraUsedOnceKnown(t *testing.T) {
 	for _, esp := range []bool{true, false} {
 		w := newWorld(t, 1)
 		a, b := pair(w, extraPair(1, 1))
-		w.filter = func(p *packet) bool { return p.esp == nil }
+		held := func(p *packet) bool {
+			return p.esp == nil && (p.from == b.addr || p.ike[18] != byte(message.ExchangeInformational))
+		}
+		w.filter = held
 		a.connect()
-		w.run(2 * time.Second)
-		w.filter = nil
+		w.run(400 * time.Millisecond)
 		id := resource{7, 1}
-		if b.extra[id] != 0 {
-			w.failf("used before anything was heard")
+		if a.extra[resource{1, 1}] == 0 || b.extra[id] != 0 {
+			w.failf("a does not have it, or b uses it before anything was heard")
 		}
 		if esp {
-			c := a.children[a.extra[resource{1, 1}]]
-			w.transmit(&packet{from: a.addr, to: b.addr, esp: &espPacket{c.Outbound.SPI, c.Outbound.Keymat}})
+			w.filter = nil
+			a.sendESP()
+			w.filter = held
 		} else {
-			a.step(Probe{ID: 1})
+			w.filter = nil // the request comes again
 		}
-		w.run(100 * time.Millisecond)
+		w.run(500 * time.Millisecond)
 		if b.extra[id] == 0 {
 			w.failf("not used yet; by ESP %v", esp)
 		}

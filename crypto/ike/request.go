@@ -45,7 +45,7 @@ const (
 type task struct {
 	kind  taskKind
 	child *child
-	extra int   // resource of the additional child to make, or 0
+	extra int   // under way: resource of the additional child that it makes, or 0
 	group Group // the group that the peer wants, or 0
 	tries int   // of INVALID_KE_PAYLOAD
 

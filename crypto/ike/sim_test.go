@@ -218,9 +218,6 @@ func (n *node) do(a Action) {
 				w.failf("%s is to use an additional child %08x while down", n.name, a.SPI)
 			}
 			n.extra[resource{a.ID, a.Resource}] = a.SPI
-			if n.children[a.SPI].Initiator {
-				n.sendOn(a.ID, n.children[a.SPI]) // so that the peer may use it
-			}
 			break
 		}
 		n.using[a.ID] = a.SPI
