@@ -77,6 +77,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Remote:    slices.Clone(c.remote),
 		Initiator: c.initiator,
 		Resource:  c.resource,
+		Opener:    s.born().initiator,
 	}
 	if slices.Contains(p.children, replaces) {
 		a.Replaces = replaces.in
@@ -130,6 +131,8 @@ func (c *child) drop(linger bool) {
 		p.sendOn(c.resource, nil)
 		if next := p.successor(c); next != nil {
 			next.use()
+		} else if c.resource > 0 {
+			m.emit(StopOutbound{p.ID, c.resource})
 		}
 	}
 	if linger {

@@ -221,6 +221,11 @@ func (n *node) do(a Action) {
 			break
 		}
 		n.using[a.ID] = a.SPI
+	case StopOutbound:
+		if a.Resource == 0 || n.extra[resource{a.ID, a.Resource}] == 0 {
+			w.failf("%s is to stop sending for resource %d, which it does not", n.name, a.Resource)
+		}
+		delete(n.extra, resource{a.ID, a.Resource})
 	case RemoveChild:
 		if n.children[a.SPI] == nil {
 			w.failf("%s is to remove %08x, which is not installed", n.name, a.SPI)
@@ -457,6 +462,9 @@ func (w *world) quietChild(n, o *node, c, d *Child, k int) {
 	w.t.Helper()
 	if c == nil || d == nil {
 		w.failf("%s or %s sends on nothing for resource %d", n.name, o.name, k)
+	}
+	if c.Opener == d.Opener {
+		w.failf("%s and %s do not agree on who began", n.name, o.name)
 	}
 	if c.Resource != k || d.Resource != k {
 		w.failf("%s and %s send on children of resources %d and %d for %d", n.name, o.name, c.Resource, d.Resource, k)
