@@ -22,7 +22,7 @@ var layers = map[string][]string{
 }
 
 // pure are packages that take bytes and time in and give bytes and actions out.
-var pure = []string{"vpngw/crypto/esp", "vpngw/crypto/identity", "vpngw/crypto/ike", "vpngw/crypto/ike/message", "vpngw/fairness", "vpngw/offload", "vpngw/tunnel/doctor", "vpngw/tunnel/meter", "vpngw/tunnel/pmtu"}
+var pure = []string{"vpngw/crypto/esp", "vpngw/crypto/identity", "vpngw/crypto/ike", "vpngw/crypto/ike/message", "vpngw/fairness", "vpngw/offload", "vpngw/tunnel/doctor", "vpngw/tunnel/homing", "vpngw/tunnel/meter", "vpngw/tunnel/pmtu"}
 
 // impure is what a pure package does not import: I/O, and packages that hide some.
 var impure = []string{"net", "os", "os/exec", "syscall", "golang.org/x/sys/unix", "math/rand", "math/rand/v2"}

@@ -63,6 +63,7 @@ func (a *assembly) gateway(sc scope) Gateway {
 		Interface:     get[string](sc, "interface"),
 		Addresses:     list[netip.Prefix](sc, "addresses"),
 		MTU:           int(get[uint64](sc, "mtu")),
+		Lanes:         int(get[uint64](sc, "lanes")),
 		MSSClamp:      get[bool](sc, "mss_clamp"),
 		MTUDiscovery:  get[bool](sc, "mtu_discovery"),
 		Uplink:        uplink(sc.sub("uplink")),

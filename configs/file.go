@@ -43,6 +43,8 @@ type Gateway struct {
 	Addresses []netip.Prefix
 	// MTU is that of the TUN device in bytes; 0: computed from the path.
 	MTU int
+	// Lanes is how many processors carry packets at most, 1 to 64; 0: as many as suit the machine.
+	Lanes int
 	// MSSClamp lowers the segment size that TCP connections through the tunnels offer to what fits the path.
 	MSSClamp bool
 	// MTUDiscovery probes what the paths carry (RFC 8899).

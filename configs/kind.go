@@ -68,6 +68,25 @@ func integers(low, high uint64, zeroToo bool) *kind {
 	}
 }
 
+// autoOr reads auto, as 0, or decimal numbers in a range that begins above 0.
+func autoOr(low, high uint64) *kind {
+	what := fmt.Sprintf("auto, or a whole number from %d to %d", low, high)
+	return &kind{
+		what:   what,
+		schema: map[string]any{"anyOf": []any{map[string]any{"const": "auto"}, map[string]any{"type": "integer", "minimum": low, "maximum": high}}},
+		parse: func(text string) (any, *flaw) {
+			if text == "auto" {
+				return uint64(0), nil
+			}
+			v, err := strconv.ParseUint(text, 10, 64)
+			if err != nil || v < low || v > high {
+				return nil, &flaw{message: fmt.Sprintf("%s is not possible", shorten(text)), hint: "want " + what}
+			}
+			return v, nil
+		},
+	}
+}
+
 // versions reads the version of the file's format.
 func versions() *kind {
 	return &kind{

@@ -59,6 +59,8 @@ var (
 			doc: "TCP connections through the tunnels are made to use segments that fit the path: the size that SYNs offer is lowered, both ways."},
 		{name: "mtu_discovery", kind: booleans(), defaults: []string{"true"},
 			doc: "Find out what each path really carries, by authenticated probes (RFC 8899); false: as the routes say."},
+		{name: "lanes", kind: autoOr(1, 64), defaults: []string{"auto"},
+			doc: "Processors that carry packets at the same time, at most, each some of the tunnels; auto: half of those that the gateway may use, at least 1 and at most 16."},
 		{name: "uplink", keys: uplinkKeys,
 			doc: "Every link that sealed packets leave by, unless it is under uplinks."},
 		{name: "uplinks", keys: uplinkKeys, named: interfaces(),

@@ -46,16 +46,16 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		if c == nil {
 			break
 		}
-		g.lane.Do(func() { g.lane.SetOutbound(c.tunnel.lane, c.outbound) })
+		c.tunnel.do(func(l *lane.Lane) { l.SetOutbound(c.tunnel.lane, c.outbound) })
 	case ike.RemoveChild:
 		c := g.children[a.SPI]
 		if c == nil {
 			break
 		}
 		delete(g.children, a.SPI)
-		g.lane.Do(func() {
-			g.lane.RemoveInbound(a.SPI)
-			g.lane.RemoveOutbound(c.tunnel.lane, a.SPI)
+		c.tunnel.do(func(l *lane.Lane) {
+			l.RemoveInbound(a.SPI)
+			l.RemoveOutbound(c.tunnel.lane, a.SPI)
 		})
 	case ike.Up:
 		g.up(a)
@@ -129,7 +129,7 @@ func (g *Gateway) install(a ike.InstallChild) error {
 	inbound := &lane.Inbound{
 		ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: t.lane, Limits: inboundLimits(t.cfg, c.Inbound.ESN),
 	}
-	g.lane.Do(func() { g.lane.SetInbound(inbound) })
+	t.do(func(l *lane.Lane) { l.SetInbound(inbound) })
 	g.log.Info("child SA is installed", "tunnel", t.cfg.Name, "in", c.Inbound.String(), "out", c.Outbound.String(),
 		"local", fmt.Sprint(c.Local), "remote", fmt.Sprint(c.Remote), "replaces", fmt.Sprintf("%08x", c.Replaces))
 	return nil

@@ -23,6 +23,7 @@ type Config struct {
 	Interface string         // name of the TUN device
 	Addresses []netip.Prefix // of the TUN device
 	MTU       int            // of the TUN device; 0: from the path
+	Lanes     int            // goroutines that move packets, 1 to 64; 0: as many as suit the processors
 	Offload   Offload
 	Manage    Manage
 	Buffers   Buffers

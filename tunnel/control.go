@@ -50,19 +50,19 @@ func (g *Gateway) control(ctx context.Context) {
 	for {
 		// What tunnels caused comes before what strangers did: as much as is there now, so
 		// that a flood from a peer's address keeps nothing else from its turn.
-		for range len(g.lane.Events()) {
-			g.laneEvent(<-g.lane.Events())
+		for range len(g.lanes.Events()) {
+			g.laneEvent(<-g.lanes.Events())
 		}
 		timer.Reset(g.untilDeadline())
 		select {
 		case <-ctx.Done():
 			return
-		case e := <-g.lane.Events():
+		case e := <-g.lanes.Events():
 			g.laneEvent(e)
-		case e := <-g.lane.Strangers():
+		case e := <-g.lanes.Strangers():
 			g.laneEvent(e)
-			for range min(len(g.lane.Strangers()), strangersInARow) {
-				g.laneEvent(<-g.lane.Strangers())
+			for range min(len(g.lanes.Strangers()), strangersInARow) {
+				g.laneEvent(<-g.lanes.Strangers())
 			}
 		case r := <-g.resolved:
 			g.peerResolved(r)
@@ -142,7 +142,7 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 		}
 		if due(&t.keepalive, now) && t.behindNAT {
 			t.keepalive = now.Add(natKeepalive)
-			g.lane.Do(func() { g.lane.SendKeepalive(t.lane) })
+			t.do(func(l *lane.Lane) { l.SendKeepalive(t.lane) })
 		}
 		g.quiet(t, now)
 		if due(&t.pathAt, now) {
@@ -177,8 +177,10 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:
-		g.log.Error("TUN device is gone: making it anew", "interface", g.cfg.Interface, "error", e.Err)
-		g.remakeTUN()
+		if g.isQueue(e.TUN) { // the first of its queues to be missed
+			g.log.Error("TUN device is gone: making it anew", "interface", g.cfg.Interface, "error", e.Err)
+			g.remakeTUN()
+		}
 	case lane.SocketFailed:
 		g.log.Debug("sending failed", "tunnel", e.Tunnel.Name, "error", e.Err)
 		g.checkSocket(g.tunnels[e.Tunnel.ID])

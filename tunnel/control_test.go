@@ -174,11 +174,11 @@ func TestTearDownClosesListeners(t *testing.T) {
 	if err := g.listen(); err != nil {
 		t.Fatal(err)
 	}
-	if g.lane, err = lane.New(lane.Config{}); err != nil {
+	if g.lanes, err = lane.NewGroup(lane.Config{}, 1); err != nil {
 		t.Fatal(err)
 	}
 	four := g.listener[true]
-	if err := g.lane.AddListener(four, four.LocalAddr()); err != nil {
+	if err := g.lanes.Lanes()[0].AddListener(four, four.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.tearDown(false); err != nil {

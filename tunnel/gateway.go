@@ -28,9 +28,11 @@ type Gateway struct {
 	log    *slog.Logger
 
 	machine  *ike.Machine
-	mark     *lane.Mark // on the SPIs of its IKE SAs
-	lane     *lane.Lane
-	tun      *tun.Device
+	mark     *lane.Mark    // on the SPIs of its IKE SAs
+	lanes    *lane.Group   // nil before setUp
+	tun      *tun.Device   // its first queue, of lane 0; nil while it is being made anew
+	queues   []*tun.Device // the others, by lane; nil at 0, and all where the device has only one
+	homing   homes
 	net      netconf.Net
 	listener map[bool]*udp.Socket // by Is4
 	tunnels  []*tunnel            // by ike.PeerID
@@ -126,13 +128,15 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(g.lane.Run)
+	for _, l := range g.lanes.Lanes() {
+		group.Go(l.Run)
+	}
 	if g.cfg.Manage != ManageOff {
 		c := newCaretaker(g)
 		group.Go(func() error { return c.run(ctx) })
 	}
 	group.Go(func() error {
-		defer g.lane.Stop()
+		defer g.lanes.Stop()
 		g.start(watching)
 		if ready != nil {
 			ready()
@@ -145,7 +149,6 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 }
 
 func (g *Gateway) setUp() error {
-	var err error
 	g.probeUDP()
 	if err := g.listen(); err != nil {
 		return err
@@ -160,32 +163,36 @@ func (g *Gateway) setUp() error {
 	features := g.tun.Features()
 	g.log.Info("TUN device is up", "interface", g.tun.Name(), "mtu", g.tun.MTU(), "offloads", features.String())
 	glue := !g.cfg.Offload.NoCoalesce
-	g.lane, err = lane.New(lane.Config{
+	lanes, err := lane.NewGroup(lane.Config{
 		Log:  g.log,
 		Mark: g.mark,
 		Coalesce: offload.CoalesceOptions{
 			TCP4: glue && features.TSO4, TCP6: glue && features.TSO6,
 			UDP4: glue && features.USO, UDP6: glue && features.USO,
 		},
-	})
+	}, g.laneCount())
 	if err != nil {
 		return err
 	}
+	g.useLanes(lanes)
 	g.openUplinks()
 	for _, t := range g.tunnels {
 		g.tellMTU(t)
 	}
 	g.chooseErrorSource()
-	if err := g.lane.SetTUN(g.tun); err != nil {
-		return err
+	for _, l := range g.lanes.Lanes() {
+		if err := l.SetTUN(g.queueOf(l)); err != nil {
+			return err
+		}
 	}
+	first := g.lanes.Lanes()[0]
 	for _, s := range g.listener {
-		if err := g.lane.AddListener(s, s.LocalAddr()); err != nil {
+		if err := first.AddListener(s, s.LocalAddr()); err != nil {
 			return err
 		}
 	}
 	for _, s := range g.ikeListener {
-		if err := g.lane.AddIKEListener(s, s.LocalAddr()); err != nil {
+		if err := first.AddIKEListener(s, s.LocalAddr()); err != nil {
 			return err
 		}
 	}
@@ -195,7 +202,9 @@ func (g *Gateway) setUp() error {
 			routes.Insert(p, t.lane)
 		}
 	}
-	g.lane.SetRoutes(routes)
+	for _, l := range g.lanes.Lanes() {
+		l.SetRoutes(routes)
+	}
 	return nil
 }
 
@@ -245,16 +254,23 @@ func (g *Gateway) openTUN() error {
 	device, err := tun.Open(tun.Options{
 		Name: g.cfg.Interface, MTU: g.wantMTU(),
 		DisableChecksum: g.cfg.Offload.NoChecksum, DisableTSO: g.cfg.Offload.NoTSO, DisableUSO: g.cfg.Offload.NoUSO,
+		MultiQueue: g.cfg.lanes() > 1,
 	})
 	if err != nil {
 		return err
 	}
-	g.net.Link = device.Index()
-	if err := g.net.Ensure(); err != nil {
+	queues, err := g.openQueues(device)
+	if err != nil {
 		device.Close()
 		return err
 	}
-	g.tun, g.mtu = device, device.MTU()
+	g.net.Link = device.Index()
+	if err := g.net.Ensure(); err != nil {
+		closeQueues(queues)
+		device.Close()
+		return err
+	}
+	g.tun, g.queues, g.mtu = device, queues, device.MTU()
 	return nil
 }
 
@@ -270,8 +286,8 @@ func (g *Gateway) tearDown(failed bool) error {
 	default:
 		errs = append(errs, g.net.Remove())
 	}
-	if g.lane != nil {
-		g.lane.Close()
+	if g.lanes != nil {
+		g.lanes.Close()
 	}
 	for _, s := range g.listener {
 		s.Close() // again, where the lane had it
@@ -279,6 +295,7 @@ func (g *Gateway) tearDown(failed bool) error {
 	for _, s := range g.ikeListener {
 		s.Close()
 	}
+	closeQueues(g.queues)
 	if g.tun != nil {
 		errs = append(errs, g.tun.Close())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"vpngw/crypto/ike"
 	"vpngw/offload/udp"
+	"vpngw/tunnel/lane"
 	"vpngw/tunnel/mtu"
 	"vpngw/tunnel/netconf"
 )
@@ -48,8 +49,8 @@ func (g *Gateway) openSocket(t *tunnel) {
 		return
 	}
 	t.source = s.LocalAddr().Addr()
-	g.lane.Do(func() {
-		if err := g.lane.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
+	t.do(func(l *lane.Lane) {
+		if err := l.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
 			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)
 		}
 	})
@@ -117,24 +118,24 @@ func (g *Gateway) networkChanged() {
 // remakeTUN replaces a TUN device that is gone.
 func (g *Gateway) remakeTUN() {
 	if g.tun != nil {
+		if !g.takeTUN() {
+			g.tunRetry = time.Now().Add(retryTime)
+			return
+		}
 		g.countRing()
 		g.ringDrops, g.ringSeen = g.ringDrops+g.ringSeen, 0
-		g.tun.Close() // the lane has let go of it
-		g.tun = nil
+		closeQueues(g.queues)
+		g.tun.Close() // the lanes have let go of it
+		g.tun, g.queues = nil, nil
 	}
 	if err := g.openTUN(); err != nil {
 		g.log.Error("TUN device is not made", "interface", g.cfg.Interface, "error", err)
 		g.tunRetry = time.Now().Add(retryTime)
 		return
 	}
-	device := g.tun
-	g.lane.Do(func() {
-		if err := g.lane.SetTUN(device); err != nil {
-			g.log.Error("TUN device is not watched", "interface", g.cfg.Interface, "error", err)
-		}
-	})
+	g.giveTUN()
 	g.chooseErrorSource()
-	g.log.Info("TUN device is up again", "interface", device.Name(), "mtu", device.MTU())
+	g.log.Info("TUN device is up again", "interface", g.tun.Name(), "mtu", g.tun.MTU())
 }
 
 // measure asks the kernel for the path to t's peer.

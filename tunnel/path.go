@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vpngw/crypto/ike"
+	"vpngw/tunnel/lane"
 	"vpngw/tunnel/mtu"
 	"vpngw/tunnel/pmtu"
 )
@@ -136,14 +137,14 @@ func (g *Gateway) tellMTU(t *tunnel) {
 	if outer != 0 {
 		inner = mtu.Inner(outer, t.peerAddr())
 	}
-	if g.lane == nil || inner == t.told { // there is none before setUp
+	if g.lanes == nil || inner == t.told { // there is none before setUp
 		return
 	}
 	if t.told != 0 && inner != 0 && t.path != nil {
 		g.log.Info("path MTU has changed", "tunnel", t.cfg.Name, "mtu", outer, "inner", inner, "inner_before", t.told, "known", t.path.Source())
 	}
 	t.told = inner
-	g.lane.Do(func() { g.lane.SetMTU(t.lane, inner) })
+	t.do(func(l *lane.Lane) { l.SetMTU(t.lane, inner) })
 }
 
 func (t *tunnel) mtuStatus(now time.Time) MTUStatus {
@@ -170,5 +171,5 @@ func (g *Gateway) chooseErrorSource() {
 		return
 	}
 	v4, v6 := g.net.ErrorSources()
-	g.lane.Do(func() { g.lane.SetErrorSource(v4, v6) })
+	g.lanes.Do(func(l *lane.Lane) { l.SetErrorSource(v4, v6) })
 }

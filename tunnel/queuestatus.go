@@ -7,7 +7,7 @@ import (
 )
 
 // QueueStatus is how a tunnel's packets wait and leave. Its counters count since the
-// start or since the tunnel has this uplink; the last seconds are Recent.
+// start or since the tunnel has this uplink on this lane; the last seconds are Recent.
 type QueueStatus struct {
 	Weight    int     `json:"weight"`
 	Rate      uint64  `json:"rate"`       // configured, bits per second on the wire; 0: none of its own

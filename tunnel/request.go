@@ -66,18 +66,26 @@ func (g *Gateway) Rekey(ctx context.Context, name string, ikeSA bool) error {
 }
 
 func (g *Gateway) rekey(name string, ikeSA bool) error {
+	t, err := g.find(name)
+	if err != nil {
+		return err
+	}
+	if s := g.machine.Status(t.id); !isUp(s.State) {
+		return &NotUpError{Name: name, State: s.State.String(), Why: s.Reason.String()}
+	}
+	g.log.Info("rekey is asked for", "tunnel", name, "ike_sa", ikeSA)
+	g.step(ike.Rekey{ID: t.id, IKE: ikeSA})
+	return nil
+}
+
+// find returns the tunnel of that name, or a *[NoTunnelError].
+func (g *Gateway) find(name string) (*tunnel, error) {
 	var have []string
 	for _, t := range g.tunnels {
-		if t.cfg.Name != name {
-			have = append(have, t.cfg.Name)
-			continue
+		if t.cfg.Name == name {
+			return t, nil
 		}
-		if s := g.machine.Status(t.id); !isUp(s.State) {
-			return &NotUpError{Name: name, State: s.State.String(), Why: s.Reason.String()}
-		}
-		g.log.Info("rekey is asked for", "tunnel", name, "ike_sa", ikeSA)
-		g.step(ike.Rekey{ID: t.id, IKE: ikeSA})
-		return nil
+		have = append(have, t.cfg.Name)
 	}
-	return &NoTunnelError{Name: name, Have: have}
+	return nil, &NoTunnelError{Name: name, Have: have}
 }

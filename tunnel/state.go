@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vpngw/crypto/ike"
+	"vpngw/fairness"
 	"vpngw/tunnel/lane"
 	"vpngw/tunnel/meter"
 	"vpngw/tunnel/pmtu"
@@ -33,6 +34,11 @@ type tunnel struct {
 	pathAt time.Time    // when that has something to do; zero: never
 
 	recent meter.Window[meter.Tunnel]
+	queued *fairness.ClassCounters // that recent is of
+
+	home   int     // lane that it was told to be on
+	worked float64 // all it ever did, as homing counts it
+	forced bool    // its home was asked for
 
 	up        bool // as IKE said last
 	behindNAT bool

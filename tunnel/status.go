@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"vpngw/crypto/ike"
-	"vpngw/offload"
 	"vpngw/tunnel/drop"
 	"vpngw/tunnel/lane"
 	"vpngw/tunnel/netconf"
@@ -22,7 +21,8 @@ type Status struct {
 	Uplinks []UplinkStatus    `json:"uplinks"` // by name, those that tunnels leave by
 	Tunnels []TunnelStatus    `json:"tunnels"` // in the order of the file
 	Drops   map[string]uint64 `json:"drops"`   // of packets that belong to no tunnel, by reason
-	Lane    LaneStatus        `json:"lane"`
+	Lane    LaneStatus        `json:"lane"`    // all lanes together
+	Lanes   []OneLaneStatus   `json:"lanes"`
 	IKE     map[string]uint64 `json:"ike_rejected"` // messages that belong to no tunnel, by reason
 }
 
@@ -58,7 +58,7 @@ type EdgeStatus struct {
 	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
 
-// LaneStatus is the data path's own.
+// LaneStatus is the data path's own. Package lane has the lanes' counters.
 type LaneStatus struct {
 	Turns        uint64 `json:"turns"`
 	Sleeps       uint64 `json:"sleeps"`
@@ -80,6 +80,7 @@ type TunnelStatus struct {
 	LocalAddress  string            `json:"local_address"`
 	LocalSubnets  []string          `json:"local_subnets"`
 	RemoteSubnets []string          `json:"remote_subnets"`
+	Lane          int               `json:"lane"` // that carries its packets, from 0
 	Queue         QueueStatus       `json:"queue"`
 	MTU           MTUStatus         `json:"mtu"`
 	IKE           *IKEStatus        `json:"ike,omitempty"`
@@ -149,7 +150,6 @@ func (g *Gateway) Status(ctx context.Context) (s Status, err error) {
 
 func (g *Gateway) status() Status {
 	now := time.Now()
-	c := g.lane.Counters()
 	s := Status{
 		Version: g.cfg.Version,
 		Uptime:  now.Sub(g.started).Seconds(),
@@ -157,17 +157,11 @@ func (g *Gateway) status() Status {
 			ID: g.cfg.LocalID, Interface: g.cfg.Interface, MTU: g.mtu, Port: g.cfg.Port, IKEPort: g.ikePort(),
 			Present: g.tun != nil, Features: g.features(),
 		},
-		Edges: EdgesStatus{
-			TUNRead: edgeStatus(&c.TUNRead), UDPSend: edgeStatus(&c.UDPSend),
-			UDPReceive: edgeStatus(&c.UDPReceive), TUNWrite: edgeStatus(&c.TUNWrite),
-			MergeEnds: mergeEnds(c),
-		},
+		Edges: g.edges(),
 		Drops: g.drops(),
-		Lane: LaneStatus{
-			Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(), QueueBytes: c.QueueBytes.Load(),
-			EventsLost: c.EventsLost.Load(), TUNFallbacks: c.TUNFallbacks.Load(),
-		},
-		IKE: rejected(g.machine.Strangers()),
+		Lane:  g.laneStatus(),
+		Lanes: g.eachLane(),
+		IKE:   rejected(g.machine.Strangers()),
 	}
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))
@@ -186,9 +180,14 @@ func (g *Gateway) features() map[string]bool {
 	return m
 }
 
-// drops adds to the lane's own what the kernel dropped before the lane could read it.
+// drops adds to the lanes' own what the kernel dropped before a lane could read it.
 func (g *Gateway) drops() map[string]uint64 {
-	m := g.lane.Counters().Drops.Map()
+	m := map[string]uint64{}
+	for _, l := range g.lanes.Lanes() {
+		for reason, n := range l.Counters().Drops.Map() {
+			m[reason] += n
+		}
+	}
 	g.countRing()
 	m[drop.TUNRingFull] = g.ringDrops + g.ringSeen
 	return m
@@ -199,25 +198,6 @@ func (g *Gateway) countRing() {
 	if g.tun != nil {
 		g.ringSeen = max(g.ringSeen, netconf.TxDropped(g.tun.Index()))
 	}
-}
-
-func mergeEnds(c *lane.LaneCounters) map[string]uint64 {
-	m := map[string]uint64{}
-	for e := range c.MergeEnds {
-		m[offload.End(e).String()] = c.MergeEnds[e].Load()
-	}
-	return m
-}
-
-func edgeStatus(e *lane.Edge) EdgeStatus {
-	s := EdgeStatus{Calls: e.Calls.Load(), Bytes: e.Bytes.Load(), Packets: e.Packets.Load()}
-	for n := range e.Sizes {
-		s.Sizes = append(s.Sizes, e.Sizes[n].Load())
-	}
-	if s.Calls > 0 {
-		s.BytesPerCall = float64(s.Bytes) / float64(s.Calls)
-	}
-	return s
 }
 
 func rejected(c ike.Counters) map[string]uint64 {
@@ -238,7 +218,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		SendBlocked: c.SendBlocked.Load(), Fallbacks: c.SegmentFallbacks.Load(), SocketErrors: c.SocketErrors.Load(),
 		KeepalivesIn: c.KeepalivesIn.Load(), CongestionIn: c.CongestionIn.Load(), AnomaliesIn: c.ECNAnomaliesIn.Load(), Drops: c.Drops.Map(), Rejected: rejected(p.Counters),
 		MessagesIn: p.Counters.MessagesIn, MessagesOut: p.Counters.MessagesOut, Retransmits: p.Counters.Retransmits,
-		Queue: g.queueStatus(t), MTU: t.mtuStatus(now), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
+		Lane: t.home, Queue: g.queueStatus(t), MTU: t.mtuStatus(now), Children: []ChildStatus{}, Refused: t.refusal.text, RefusedAgo: -1,
 	}
 	if t.refusal.text != "" {
 		s.RefusedAgo = now.Sub(t.refusal.at).Seconds()
@@ -300,7 +280,7 @@ func (g *Gateway) ago(stamp int64, now time.Time) float64 {
 	if stamp == 0 {
 		return -1
 	}
-	return max(now.Sub(g.lane.Time(stamp)).Seconds(), 0)
+	return max(now.Sub(g.lanes.Time(stamp)).Seconds(), 0)
 }
 
 func spiText(spi uint32) string { return fmt.Sprintf("%08x", spi) }

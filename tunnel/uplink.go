@@ -17,8 +17,19 @@ import (
 type uplink struct {
 	name   string
 	cfg    Uplink
-	lane   atomic.Pointer[lane.Uplink] // nil until the lane has made it
+	config lane.UplinkConfig             // on each lane
+	lanes  []atomic.Pointer[lane.Uplink] // by lane; nil until the lane has made it
 	recent meter.Window[meter.Uplink]
+}
+
+// on is the uplink on a lane, which has one as soon as a tunnel needs it. On the lane's
+// goroutine.
+func (u *uplink) on(l *lane.Lane) *lane.Uplink {
+	at := &u.lanes[l.Index()]
+	if at.Load() == nil {
+		at.Store(l.AddUplink(u.config))
+	}
+	return at.Load()
 }
 
 func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config) *lane.Tunnel {
@@ -44,19 +55,25 @@ func (g *Gateway) openUplinks() {
 // useUplink makes t leave by the interface of the path to its peer, with what waits.
 // Until a path is known it has an uplink without name, by which nothing goes.
 func (g *Gateway) useUplink(t *tunnel) {
-	if g.lane == nil || t.uplink != nil && t.uplink.name == t.link { // there is none before setUp
+	if g.lanes == nil || t.uplink != nil && t.uplink.name == t.link { // there is none before setUp
 		return
 	}
 	u := g.uplinks[t.link]
 	if u == nil {
 		u = g.addUplink(t.link)
 	}
+	if u.cfg.Rate != 0 && t.home != 0 && !t.lane.Move(g.lanes.Lanes()[0], u.on) {
+		return // it moved a moment ago: the next sample tries again
+	}
 	if t.uplink != nil && t.uplink.name != "" {
 		g.log.Info("tunnel leaves by another interface", "tunnel", t.cfg.Name, "from", t.uplink.name, "to", u.name)
 	}
 	t.uplink = u
 	t.recent.Reset() // its counters begin anew
-	g.lane.Do(func() { g.lane.SetUplink(t.lane, u.lane.Load()) })
+	if u.cfg.Rate != 0 {
+		t.home = 0
+	}
+	t.do(func(l *lane.Lane) { l.SetUplink(t.lane, u.on(l)) })
 }
 
 func (g *Gateway) addUplink(name string) *uplink {
@@ -64,26 +81,37 @@ func (g *Gateway) addUplink(name string) *uplink {
 	if !own {
 		cfg = g.cfg.Uplink
 	}
-	u := &uplink{name: name, cfg: cfg}
-	g.uplinks[name] = u
+	n := len(g.lanes.Lanes())
 	f := &g.cfg.Fairness
-	g.lane.Do(func() {
-		u.lane.Store(g.lane.AddUplink(lane.UplinkConfig{
-			Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
-		}))
-	})
+	u := &uplink{name: name, cfg: cfg, lanes: make([]atomic.Pointer[lane.Uplink], n), config: lane.UplinkConfig{
+		Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
+	}}
+	if cfg.Rate == 0 { // it may be on all of them
+		u.config.Limit = f.Memory / n
+	}
+	g.uplinks[name] = u
 	if name != "" {
 		g.log.Info("uplink", "interface", name, "rate", cfg.Rate, "overhead", cfg.Overhead)
 	}
 	return u
 }
 
-// counters returns those of the queue, zeros until the lane has made it.
-func (u *uplink) counters() *fairness.QueueCounters {
-	if l := u.lane.Load(); l != nil {
-		return l.Counters
+// uplinkCounters are those of an uplink's queues on all lanes together.
+type uplinkCounters struct {
+	throttled, inFlightHeld time.Duration
+	inFlight, inFlightLimit int64 // bytes
+}
+
+func (u *uplink) counters() (sum uplinkCounters) {
+	for i := range u.lanes {
+		if l := u.lanes[i].Load(); l != nil {
+			sum.throttled += time.Duration(l.Counters.Throttled.Load())
+			sum.inFlightHeld += time.Duration(l.Counters.InFlightHeld.Load())
+			sum.inFlight += l.Counters.InFlight.Load()
+			sum.inFlightLimit += l.Counters.InFlightLimit.Load()
+		}
 	}
-	return new(fairness.QueueCounters)
+	return sum
 }
 
 // queue returns the counters of what waits for the tunnel, zeros until it has an uplink.
@@ -99,11 +127,17 @@ func (g *Gateway) sample(now time.Time) {
 	g.sampleAt = now.Add(sampleInterval)
 	for _, u := range g.uplinks {
 		c := u.counters()
-		u.recent.Add(now, meter.Uplink{ByRate: time.Duration(c.Throttled.Load()), ByInFlight: time.Duration(c.InFlightHeld.Load())})
+		u.recent.Add(now, meter.Uplink{ByRate: c.throttled, ByInFlight: c.inFlightHeld})
 	}
 	for _, t := range g.tunnels {
-		t.recent.Add(now, g.tunnelSample(t.queue(), now))
+		if q := t.queue(); t.queued != q { // another uplink, or the same on another lane
+			t.queued = q
+			t.recent.Reset()
+		}
+		t.recent.Add(now, g.tunnelSample(t.queued, now))
+		g.useUplink(t)
 	}
+	g.rehome()
 }
 
 func (g *Gateway) tunnelSample(c *fairness.ClassCounters, now time.Time) meter.Tunnel {
@@ -116,7 +150,7 @@ func (g *Gateway) tunnelSample(c *fairness.ClassCounters, now time.Time) meter.T
 		Sparse:  waits(&sparse.Waits), Bulk: waits(&bulk.Waits),
 	}
 	if since := c.BlockedSince.Load(); since != 0 {
-		s.Blocked += max(now.Sub(g.lane.Time(since)), 0)
+		s.Blocked += max(now.Sub(g.lanes.Time(since)), 0)
 	}
 	return s
 }
@@ -175,8 +209,8 @@ func (u *uplink) status(fifo bool) UplinkStatus {
 	_, _, span := u.recent.Ends()
 	s := UplinkStatus{
 		Name: u.name, Rate: u.cfg.Rate, Overhead: u.cfg.Overhead, Queue: "fair",
-		InFlight: c.InFlight.Load(), InFlightLimit: c.InFlightLimit.Load(),
-		ByRate: time.Duration(c.Throttled.Load()).Seconds(), ByInFlight: time.Duration(c.InFlightHeld.Load()).Seconds(),
+		InFlight: c.inFlight, InFlightLimit: c.inFlightLimit,
+		ByRate: c.throttled.Seconds(), ByInFlight: c.inFlightHeld.Seconds(),
 		Recent: span.Seconds(),
 	}
 	if fifo {

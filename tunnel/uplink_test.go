@@ -12,7 +12,7 @@ import (
 	"vpngw/tunnel/meter"
 )
 
-// three is a gateway of three tunnels with a lane that does not run.
+// three is a gateway of three tunnels with one lane that does not run.
 func three(t *testing.T) *Gateway {
 	t.Helper()
 	c := valid()
@@ -28,10 +28,12 @@ func three(t *testing.T) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.lane, err = lane.New(lane.Config{}); err != nil {
+	lanes, err := lane.NewGroup(lane.Config{}, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(g.lane.Close)
+	t.Cleanup(lanes.Close)
+	g.useLanes(lanes)
 	return g
 }
 
@@ -39,8 +41,8 @@ func three(t *testing.T) *Gateway {
 func settled(t *testing.T, g *Gateway) {
 	t.Helper()
 	done := make(chan error)
-	go func() { done <- g.lane.Run() }()
-	g.lane.Stop()
+	go func() { done <- g.lanes.Lanes()[0].Run() }()
+	g.lanes.Stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +92,7 @@ func TestUplinkFollowsTheRoute(t *testing.T) {
 	}
 	settled(t, g)
 	for _, tn := range g.tunnels {
-		if l := tn.uplink.lane.Load(); l == nil || l.Name != tn.link || tn.lane.Queue() == nil {
+		if l := tn.uplink.lanes[0].Load(); l == nil || l.Name != tn.link || tn.lane.Queue() == nil {
 			t.Errorf("the lane has %s on %+v", tn.cfg.Name, l)
 		}
 	}

@@ -15,6 +15,8 @@ const (
 	subjectName = "vpngw"
 	// fifoName is the same program with its fair queue switched off.
 	fifoName = "vpngw-fifo"
+	// lanesName is the same program with two lanes.
+	lanesName = "vpngw-lanes2"
 
 	// startTimeout is how long a contestant may take from its start to the first packet.
 	startTimeout = 15 * time.Second
@@ -52,7 +54,7 @@ func usualContestants() []contestant {
 
 // allContestants adds those that run only where -only names them.
 func allContestants() []contestant {
-	return append(usualContestants(), &vpngw{name: fifoName, fifo: true})
+	return append(usualContestants(), &vpngw{name: fifoName, fifo: true}, &vpngw{name: lanesName, lanes: 2})
 }
 
 // plain forwards without any tunnel: the cost of the machine, the hosts and

@@ -16,6 +16,7 @@ import (
 type vpngw struct {
 	name   string
 	fifo   bool   // its fair queue is switched off
+	lanes  int    // 0: its own choice
 	binary string // after Build
 }
 
@@ -71,17 +72,20 @@ func newVPNGWEnd(s *lab.Sites, site lab.Site, name string) (vpngwEnd, error) {
 // start writes the tunnel file of own and runs its gateway.
 func (v *vpngw) start(own, peer vpngwEnd) (*lab.Process, error) {
 	file := own.path + ".yaml"
-	if err := os.WriteFile(file, []byte(own.tunnelFile(peer, v.fifo)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(own.tunnelFile(peer, v.fifo, v.lanes)), 0o600); err != nil {
 		return nil, err
 	}
 	return own.site.Gateway.Start(lab.Spec{Args: []string{v.binary, "run", file}})
 }
 
 // tunnelFile is the smallest one that joins the two sites.
-func (e vpngwEnd) tunnelFile(peer vpngwEnd, fifo bool) string {
-	queue := "fair"
+func (e vpngwEnd) tunnelFile(peer vpngwEnd, fifo bool, lanes int) string {
+	queue, number := "fair", "auto"
 	if fifo {
 		queue = "fifo"
+	}
+	if lanes != 0 {
+		number = fmt.Sprint(lanes)
 	}
 	return fmt.Sprintf(`version: 1
 gateway:
@@ -89,6 +93,7 @@ gateway:
   key_file: %s.key
   control_socket: %s.sock
   fairness: {queue: %s}
+  lanes: %s
 tunnels:
   bench:
     peer:
@@ -97,5 +102,5 @@ tunnels:
       public_key: %s
     local_subnets: [%s]
     remote_subnets: [%s]
-`, e.id, e.path, e.path, queue, peer.site.Outside4, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
+`, e.id, e.path, e.path, queue, number, peer.site.Outside4, peer.id, peer.public, e.site.Inside4, peer.site.Inside4)
 }

@@ -29,10 +29,10 @@ func TestTunnelFile(t *testing.T) {
 		return e
 	}
 	own, peer := end("a", "10.1.0.0/24", "192.0.2.1"), end("b", "10.2.0.0/24", "192.0.2.2")
-	if fair, fifo := own.tunnelFile(peer, false), own.tunnelFile(peer, true); strings.Replace(fair, "queue: fair", "queue: fifo", 1) != fifo || fair == fifo {
+	if fair, fifo := own.tunnelFile(peer, false, 0), own.tunnelFile(peer, true, 0); strings.Replace(fair, "queue: fair", "queue: fifo", 1) != fifo || fair == fifo {
 		t.Errorf("the queue is not all that differs:\n%s\n%s", fair, fifo)
 	}
-	text := own.tunnelFile(peer, true)
+	text := own.tunnelFile(peer, true, 2)
 	if err := os.WriteFile(own.path+".yaml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +45,9 @@ func TestTunnelFile(t *testing.T) {
 	}
 	if !c.Gateway.Fairness.FIFO {
 		t.Error("the queue is fair")
+	}
+	if c.Gateway.Lanes != 2 {
+		t.Errorf("%d lanes, want 2", c.Gateway.Lanes)
 	}
 	tunnel := c.Tunnels[0]
 	if p := tunnel.Peer; p.Address != peer.site.Outside4.String() || p.ID != peer.id || p.PublicKey != peer.public {

@@ -55,6 +55,10 @@ type Options struct {
 	DisableUSO      bool // UDP packets are read no larger than the MTU
 
 	TxQueueLen int // superpackets queued for Read before the kernel drops; 0: DefaultTxQueueLen
+
+	// MultiQueue lets OpenQueue open more queues. A persistent device that has only one is
+	// adopted all the same: MultiQueue of Device tells.
+	MultiQueue bool
 }
 
 // Device is one open TUN queue.
@@ -68,9 +72,10 @@ type Device struct {
 	index    int
 	mtu      int
 	features Features
+	multi    bool
 	iov      []unix.Iovec
 
-	handle    wgtun.Device
+	handle    wgtun.Device  // nil: a further queue
 	drained   chan struct{} // closed when the library's events have ended
 	closeOnce sync.Once
 	closeErr  error
@@ -111,7 +116,7 @@ func (o *Options) check() error {
 }
 
 func open(o Options) (d *Device, err error) {
-	file, name, err := attach(o.Name)
+	file, name, multi, err := attach(o.Name, o.MultiQueue)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +149,7 @@ func open(o Options) (d *Device, err error) {
 		return nil, fmt.Errorf("take over the device: %w", err)
 	}
 	d = &Device{
-		fd: fd, name: name, index: index, mtu: mtu,
+		fd: fd, name: name, index: index, mtu: mtu, multi: multi,
 		iov:     make([]unix.Iovec, MaxVecs),
 		handle:  handle,
 		drained: make(chan struct{}),
@@ -204,33 +209,38 @@ func (d *Device) Features() Features { return d.features }
 // The lane must have stopped. Calling it again returns the same error.
 func (d *Device) Close() error {
 	d.closeOnce.Do(func() {
+		fd := d.fd
 		d.fd = -1
+		if d.handle == nil {
+			d.closeErr = unix.Close(fd)
+			return
+		}
 		d.closeErr = d.handle.Close()
 		<-d.drained
 	})
 	return d.closeErr
 }
 
-// attach opens the clone device and makes or adopts the interface. The name
-// returned is the one that the kernel chose.
-func attach(name string) (*os.File, string, error) {
+// attach opens the clone device and makes or adopts the interface, if wanted and
+// possible so that it can have several queues. The name returned is the one that the
+// kernel chose.
+func attach(name string, wantMulti bool) (file *os.File, got string, multi bool, err error) {
 	fd, err := unix.Open(cloneDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, "", explainOpen(err)
+		return nil, "", false, explainOpen(err)
 	}
-	ifr, err := unix.NewIfreq(name)
+	got, err = setInterface(fd, name, wantMulti)
+	if multi = wantMulti; multi && errors.Is(err, unix.EINVAL) { // a persistent device with one queue
+		multi = false
+		got, err = setInterface(fd, name, false)
+	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, "", err
-	}
-	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		unix.Close(fd)
-		return nil, "", explainAttach(err)
+		return nil, "", false, explainAttach(err)
 	}
 	// The descriptor still blocks here, so os.NewFile keeps it out of the Go
 	// runtime's netpoller, which would otherwise be woken by every packet. For
 	// the same reason, and because CreateTUN leaks the descriptor when
 	// TUNSETIFF fails, the library gets a file instead of a name.
-	return os.NewFile(uintptr(fd), cloneDevice), ifr.Name(), nil
+	return os.NewFile(uintptr(fd), cloneDevice), got, multi, nil
 }

@@ -25,6 +25,7 @@ const (
 	Firewall                   // our own firewall refused the datagram (EPERM)
 	Unreachable                // no route, link down or address gone (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL)
 	SendError                  // any other error of a send
+	LaneFull                   // the tunnel's lane was too slow to take it from the lane that it came to
 	outEnd
 )
 
@@ -64,7 +65,7 @@ const TUNRingFull = "tun_ring_full"
 var names = [Count]string{
 	NoRoute: "no_route", Multicast: "multicast", Malformed: "malformed", SourcePolicy: "source_policy",
 	TunnelDown: "tunnel_down", NoSocket: "no_socket", QueueFull: "queue_full", Congestion: "congestion", Exhausted: "sequence_exhausted",
-	TooBig: "too_big", PathMTU: "path_mtu", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error",
+	TooBig: "too_big", PathMTU: "path_mtu", Firewall: "firewall", Unreachable: "unreachable", SendError: "send_error", LaneFull: "lane_full",
 	Runt: "runt", UnknownSPI: "unknown_spi", IKETooLong: "ike_too_long", IKELimited: "ike_limited", IKEUnknownSPI: "ike_unknown_spi", Replayed: "replayed", TooOld: "too_old", Unauthentic: "unauthentic",
 	BadTrailer: "bad_trailer", Dummy: "dummy", NextHeader: "next_header", InnerMalformed: "inner_malformed",
 	InnerSource: "inner_source", InnerDest: "inner_destination", ReceiveFull: "receive_buffer_full", Truncated: "truncated", TUNDown: "tun_down",

@@ -9,7 +9,10 @@
 // tunnel), take what the TUN has (bounded), send, sleep. On this path nothing is
 // locked and nothing is allocated.
 //
-// The control side reaches into a lane only by [Lane.Do]: a function that runs on
-// the lane's goroutine between two turns. It hears of a lane only by the channels
-// [Lane.Events] and [Lane.Strangers], which may lose but never block.
+// The lanes of a gateway are a [Group]. Each tunnel has one of them for its home,
+// and may move. A packet that comes to another lane goes over by a ring.
+//
+// The control side reaches into a lane only by [Lane.Do] and [Tunnel.Do]: a function
+// that runs on the lane's goroutine between two turns. It hears of the lanes only by
+// the channels [Group.Events] and [Group.Strangers], which may lose but never block.
 package lane

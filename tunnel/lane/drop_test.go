@@ -355,7 +355,8 @@ func ikeMessage(n int) []byte {
 }
 
 func TestEveryDropIsCountedOnce(t *testing.T) {
-	seen := map[drop.Reason]bool{drop.QueueFull: true, drop.Congestion: true} // see TestQueueIsBounded, TestCongestion
+	// See TestQueueIsBounded, TestCongestion, TestHandOverFull.
+	seen := map[drop.Reason]bool{drop.QueueFull: true, drop.Congestion: true, drop.LaneFull: true}
 	for _, c := range dropCases {
 		t.Run(c.name, func(t *testing.T) {
 			g := newGate(t)

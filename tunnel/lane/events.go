@@ -50,8 +50,11 @@ type UnknownSPI struct {
 	SPI           uint32
 }
 
-// TUNFailed says that the TUN device is gone. The lane does not touch it again.
-type TUNFailed struct{ Err error }
+// TUNFailed says that the TUN device is gone. The lane does not touch its queue again.
+type TUNFailed struct {
+	TUN TUN // the queue
+	Err error
+}
 
 // SocketFailed says that sending on the tunnel's socket finds no route, device or
 // source address: it may have to be made anew. Given at most once a second.

@@ -150,6 +150,9 @@ func (l *Lane) datagram(e *endpoint, d *udp.Datagrams, b []byte) {
 	}
 	in := l.lookup(spi)
 	if in == nil {
+		if l.several() && l.handOverESP(e, d, b, spi) {
+			return
+		}
 		l.dropIn(e.tunnel, drop.UnknownSPI, 1)
 		// A hint only: IKE messages must find room beside a flood of such. An event
 		// is not even made for nothing, since that allocates.

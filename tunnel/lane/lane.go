@@ -35,6 +35,8 @@ const (
 // Lane moves packets. Do, Stop, Events, Strangers and Counters may be called by any
 // goroutine; all else runs on the goroutine of Run.
 type Lane struct {
+	group *Group
+	index int // in the group
 	log   *slog.Logger
 	epoll int
 	wake  int // eventfd
@@ -52,6 +54,7 @@ type Lane struct {
 
 	tun      TUN
 	tunReady bool
+	tunCount uint64 // reads of TUNs that brought something
 	routes   *Routes
 	inbound  map[uint32]*Inbound
 
@@ -85,30 +88,40 @@ type Lane struct {
 	admission  admission
 	mark       *Mark
 	mail       mail
+	mates
 }
 
-// New returns a lane without TUN, sockets and tunnels. Close it after Run has returned.
+// New returns a lane that is alone, without TUN, sockets and tunnels. Close it after Run
+// has returned.
 func New(c Config) (*Lane, error) {
+	g, err := NewGroup(c, 1)
+	if err != nil {
+		return nil, err
+	}
+	return g.lanes[0], nil
+}
+
+func newLane(c Config, g *Group) (*Lane, error) {
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	l := &Lane{
+		group:     g,
 		log:       log,
-		started:   time.Now(),
+		started:   g.started,
 		now:       1,
-		events:    make(chan Event, inboxLen),
-		strangers: make(chan Event, inboxLen),
+		events:    g.events,
+		strangers: g.strangers,
 		routes:    new(Routes),
 		inbound:   make(map[uint32]*Inbound),
-		flows:     newFlowHasher(),
-		big:       pool{size: bigSlot},
-		small:     pool{size: smallSlot},
+		flows:     g.flows,
 		buffer:    alignedBuffer(receiveBuffer),
 		coalescer: offload.NewCoalescer(c.Coalesce),
 		admission: newAdmission(),
 		mark:      c.Mark,
 	}
+	l.big, l.small = pool{size: bigSlot, owner: l}, pool{size: smallSlot, owner: l}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
@@ -190,8 +203,14 @@ func (l *Lane) Run() error {
 func (l *Lane) turn() {
 	l.counters.Turns.Add(1)
 	l.runCommands()
+	if l.several() {
+		l.meet()
+	}
 	l.receive()
 	l.drainTUN()
+	if l.several() {
+		l.part()
+	}
 	l.serve()
 	l.flushTurn()
 	waiting := 0
@@ -208,7 +227,7 @@ func (l *Lane) rests() bool {
 			return false
 		}
 	}
-	return len(l.ready) == 0 && !l.tunReady && len(l.open) == 0 && !l.pending.Load()
+	return len(l.ready) == 0 && !l.tunReady && len(l.open) == 0 && !l.pending.Load() && len(l.atTurn) == 0
 }
 
 func (l *Lane) runCommands() {
@@ -268,8 +287,11 @@ func (l *Lane) loseTUN(err error) {
 		l.counters.EventsLost.Add(1)
 		return
 	}
+	lost := l.tun
 	_ = l.SetTUN(nil)
-	l.tell(TUNFailed{Err: err}) // there is room: nobody else sends on the channel
+	if !l.tell(TUNFailed{TUN: lost, Err: err}) { // another lane was faster
+		_ = l.SetTUN(lost)
+	}
 }
 
 // AddListener makes the lane own an unconnected socket. On error it is closed.
@@ -325,12 +347,18 @@ func (l *Lane) SetSocket(t *Tunnel, s Socket, local, remote netip.AddrPort) erro
 func (l *Lane) SetInbound(in *Inbound) {
 	l.inbound[in.ESP.SPI()] = in
 	l.cached = nil
+	if l.several() {
+		l.group.spis.set(in.ESP.SPI(), in.Tunnel)
+	}
 }
 
 // RemoveInbound forgets an SPI.
 func (l *Lane) RemoveInbound(spi uint32) {
 	delete(l.inbound, spi)
 	l.cached = nil
+	if l.several() {
+		l.group.spis.set(spi, nil)
+	}
 }
 
 // SetOutbound makes t send on out from now on; nil: t drops what it should send.

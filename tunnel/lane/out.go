@@ -37,6 +37,7 @@ func (l *Lane) drainTUN() {
 			}
 			return
 		}
+		l.tunCount++
 		l.outbound(s, n)
 	}
 }
@@ -52,11 +53,23 @@ func (l *Lane) outbound(s *slot, n int) {
 		return
 	}
 	l.counters.TUNRead.add(length, s.seg.Remaining())
-	if r := l.classify(s); r != forward {
+	if r := l.route(s); r != forward {
 		l.dropRest(s, r)
 		return
 	}
+	if !l.several() || l.stays(s, n) {
+		l.accept(s, n)
+	}
+}
+
+// accept puts the packet just parsed, in s.buf[:n], into the queue of its tunnel, which is
+// at home here, or drops it.
+func (l *Lane) accept(s *slot, n int) {
 	t := s.tunnel
+	if r := l.admits(t); r != forward {
+		l.dropRest(s, r)
+		return
+	}
 	if t.mtu != 0 {
 		if s.seg.SegmentLen() > t.mtu {
 			l.tooLong(s, n)
@@ -124,8 +137,8 @@ func (l *Lane) parse(s *slot, n int) bool {
 	return true
 }
 
-// classify finds the tunnel of the packet just parsed.
-func (l *Lane) classify(s *slot) drop.Reason {
+// route finds the tunnel of the packet just parsed.
+func (l *Lane) route(s *slot) drop.Reason {
 	h := &l.headers
 	if h.Dst.IsMulticast() || h.Dst.IsLinkLocalUnicast() {
 		return drop.Multicast
@@ -135,13 +148,18 @@ func (l *Lane) classify(s *slot) drop.Reason {
 		return drop.NoRoute
 	}
 	s.tunnel = t
+	return forward
+}
+
+// admits tells whether t may send the packet just parsed.
+func (l *Lane) admits(t *Tunnel) drop.Reason {
 	if t.out == nil {
 		return drop.TunnelDown
 	}
 	if t.uplink == nil {
 		return drop.NoSocket
 	}
-	if !t.out.Policy.outbound(h) {
+	if !t.out.Policy.outbound(&l.headers) {
 		return drop.SourcePolicy
 	}
 	return forward

@@ -81,11 +81,22 @@ func (l *Lane) addEndpoint(e *endpoint) error {
 
 // removeEndpoint closes a socket; the kernel takes it out of epoll.
 func (l *Lane) removeEndpoint(e *endpoint) {
-	e.closed = true
 	l.countOverflow(e)
+	l.forgetEndpoint(e)
+	e.socket.Close()
+}
+
+// takeEndpoint lets go of a socket without closing it, for another lane to add.
+func (l *Lane) takeEndpoint(e *endpoint) *endpoint {
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, e.socket.FD(), nil) // it is watched
+	l.forgetEndpoint(e)
+	return &endpoint{socket: e.socket, tunnel: e.tunnel, local: e.local, remote: e.remote, failed: e.failed, overflow: e.overflow, countedAt: e.countedAt}
+}
+
+func (l *Lane) forgetEndpoint(e *endpoint) {
+	e.closed = true
 	l.endpoints[e.slot] = nil
 	l.freeEndpoints = append(l.freeEndpoints, e.slot)
-	e.socket.Close()
 }
 
 // wantWritable asks epoll to tell, or no longer to tell, when e can send.
@@ -112,13 +123,23 @@ func (l *Lane) clock() int64 {
 // if wait is true.
 func (l *Lane) poll(wait bool) error {
 	timeout := 0
+	if wait && l.several() {
+		wait = l.fallAsleep()
+	}
 	if wait {
 		timeout = -1
 		l.timer.set(l.wakeTime(), l.clock())
 		l.counters.Sleeps.Add(1)
+		l.counters.asleepSince.Store(l.now)
 	}
 	n, err := unix.EpollWait(l.epoll, l.polled[:], timeout)
 	l.clock()
+	if wait {
+		l.counters.wokeUp(l.now)
+		if l.several() {
+			l.asleep.Store(false)
+		}
+	}
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
 			return nil

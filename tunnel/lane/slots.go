@@ -27,10 +27,11 @@ type slot struct {
 	next   uint8  // ESP next header: 4 or 41
 	ecn    bool   // the packet's transport is ECN-capable
 	flow   uint64 // of the flow hasher
+	owner  *Lane  // whose pool it goes back to
 }
 
-func newSlot(size int) *slot {
-	s := &slot{buf: make([]byte, size)}
+func newSlot(size int, owner *Lane) *slot {
+	s := &slot{buf: make([]byte, size), owner: owner}
 	s.node.Value = s
 	return s
 }
@@ -38,8 +39,9 @@ func newSlot(size int) *slot {
 // pool keeps spent slots of one size, the warmest on top. It grows to what the
 // queue's byte bound lets wait, and one more.
 type pool struct {
-	size int
-	free []*slot
+	size  int
+	owner *Lane
+	free  []*slot
 }
 
 func (p *pool) get() *slot {
@@ -48,7 +50,7 @@ func (p *pool) get() *slot {
 		p.free = p.free[:n-1]
 		return s
 	}
-	return newSlot(p.size)
+	return newSlot(p.size, p.owner)
 }
 
 func (p *pool) put(s *slot) { p.free = append(p.free, s) }
@@ -58,6 +60,10 @@ func (s *slot) cost() int { return len(s.buf) }
 
 func (l *Lane) release(s *slot) {
 	s.tunnel = nil
+	if s.owner != l {
+		l.in[s.owner.index].spent.push(s) // without room it is left to the garbage collector
+		return
+	}
 	if len(s.buf) == smallSlot {
 		l.small.put(s)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"vpngw/fairness"
 	"vpngw/offload"
@@ -28,6 +29,9 @@ type Tunnel struct {
 	NoMSSClamp bool
 	// PathEvents has control told of LargeSent and of PathHint.
 	PathEvents bool
+
+	home   atomic.Pointer[Lane] // all below but errand is of its goroutine
+	errand errand
 
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
@@ -114,8 +118,34 @@ type LaneCounters struct {
 	Sleeps       atomic.Uint64 // turns that waited for something to happen
 	EventsLost   atomic.Uint64
 	TUNFallbacks atomic.Uint64 // superpackets that the TUN refused and that were written packet by packet
+	HandedOver   atomic.Uint64 // packets that came to this lane for a tunnel of another one
 	QueueBytes   atomic.Int64  // memory of waiting packets
 	Drops        drop.Counters // of packets that belong to no tunnel
+
+	asleep      atomic.Int64 // nanoseconds in sleeps that have ended
+	asleepSince atomic.Int64 // lane time; 0: it is awake
+}
+
+func (c *LaneCounters) wokeUp(now int64) {
+	since := c.asleepSince.Swap(0)
+	c.asleep.Add(now - since)
+}
+
+// Asleep is how long the lane has waited for something to happen until now, a time of its
+// group: the rest of the time it was busy. Of a lane that wakes up just then its last sleep
+// may be missing.
+func (c *LaneCounters) Asleep(now int64) time.Duration {
+	for {
+		since := c.asleepSince.Load()
+		all := c.asleep.Load()
+		if c.asleepSince.Load() != since {
+			continue
+		}
+		if since != 0 {
+			all += max(now-since, 0)
+		}
+		return time.Duration(all)
+	}
 }
 
 // remote is where the tunnel's socket is connected to, or the zero value.

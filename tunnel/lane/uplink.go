@@ -49,7 +49,11 @@ func (l *Lane) SetUplink(t *Tunnel, u *Uplink) {
 	if t.uplink == u {
 		return
 	}
-	var waiting []*slot
+	l.joinUplink(t, u, l.leaveUplink(t))
+}
+
+// leaveUplink takes t from its uplink and returns what waited.
+func (l *Lane) leaveUplink(t *Tunnel) (waiting []*slot) {
 	if old := t.uplink; old != nil {
 		for n := old.queue.Flush(t.class); n != nil; n = old.queue.Flush(t.class) {
 			waiting = append(waiting, n.Value)
@@ -57,7 +61,13 @@ func (l *Lane) SetUplink(t *Tunnel, u *Uplink) {
 		old.queue.Remove(t.class)
 		old.flying = remove(old.flying, t)
 	}
-	t.uplink, t.class, t.flight = u, nil, flight{}
+	t.uplink, t.class, t.flight = nil, nil, flight{}
+	return waiting
+}
+
+// joinUplink makes t, which has none, leave by u, with what waits.
+func (l *Lane) joinUplink(t *Tunnel, u *Uplink, waiting []*slot) {
+	t.uplink = u
 	if u == nil {
 		for _, s := range waiting {
 			l.dropRest(s, drop.NoSocket)
@@ -168,13 +178,16 @@ func (l *Lane) dropSegment(u *Uplink, slice fairness.Slice[*slot]) {
 	}
 }
 
-// wakeTime is the lane time at which an uplink may have something to send again; 0:
-// none has before something happens.
+// wakeTime is the lane time at which an uplink may have something to send again, or a move
+// has settled; 0: nothing is to be done before something happens.
 func (l *Lane) wakeTime() (at int64) {
 	for _, u := range l.uplinks {
 		if w := u.wakeTime(l.now); w != 0 && (at == 0 || w < at) {
 			at = w
 		}
+	}
+	if s := l.settles(); s != 0 && (at == 0 || s < at) {
+		at = s
 	}
 	return at
 }

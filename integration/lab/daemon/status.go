@@ -20,6 +20,16 @@ type Status struct {
 	Uplinks []UplinkStatus    `json:"uplinks"`
 	Tunnels []TunnelStatus    `json:"tunnels"`
 	Drops   map[string]uint64 `json:"drops"`
+	Lanes   []LaneStatus      `json:"lanes"`
+}
+
+// LaneStatus is what a gateway says about one of its lanes.
+type LaneStatus struct {
+	Busy       float64 `json:"busy"`
+	HandedOver uint64  `json:"handed_over"`
+	Tunnels    int     `json:"tunnels"`
+	TunRead    Edge    `json:"tun_read"`
+	TunWrite   Edge    `json:"tun_write"`
 }
 
 // UplinkStatus is what a gateway says about an interface that its tunnels leave by.
@@ -87,6 +97,7 @@ type TunnelStatus struct {
 	Reason     string            `json:"reason"`
 	Flowing    bool              `json:"flowing"`
 	Peer       string            `json:"peer_address"`
+	Lane       int               `json:"lane"`
 	BytesIn    uint64            `json:"bytes_in"`
 	BytesOut   uint64            `json:"bytes_out"`
 	PacketsIn  uint64            `json:"packets_in"`

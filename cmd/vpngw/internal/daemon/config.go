@@ -19,7 +19,7 @@ var manage = map[string]tunnel.Manage{"off": tunnel.ManageOff, "warn": tunnel.Ma
 func gatewayConfig(f *configs.File, version string) tunnel.Config {
 	g := &f.Gateway
 	c := tunnel.Config{
-		Version: version, LocalID: g.ID, Port: g.Port, IKEPacket: g.IKEPacket, IKEPort: g.IKEPort, IKEPortNeeded: g.IKEPortSet, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU,
+		Version: version, LocalID: g.ID, Port: g.Port, IKEPacket: g.IKEPacket, IKEPort: g.IKEPort, IKEPortNeeded: g.IKEPortSet, Interface: g.Interface, Addresses: g.Addresses, MTU: g.MTU, Lanes: g.Lanes,
 		NoMSSClamp: !g.MSSClamp, NoMTUDiscovery: !g.MTUDiscovery,
 		Offload: tunnel.Offload{
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,

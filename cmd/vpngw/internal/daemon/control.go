@@ -67,6 +67,7 @@ func serveControl(ctx context.Context, l net.Listener, g *tunnel.Gateway) error 
 		_ = json.NewEncoder(w).Encode(s)
 	})
 	mux.HandleFunc("POST /rekey", func(w http.ResponseWriter, r *http.Request) { serveRekey(w, r, g) })
+	mux.HandleFunc("POST /home", func(w http.ResponseWriter, r *http.Request) { serveHome(w, r, g) })
 	// For profiles of a gateway at work: curl --unix-socket PATH http://gateway/debug/pprof/profile.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -30,6 +30,7 @@ func Print(out io.Writer, s *tunnel.Status) error {
 	fmt.Fprintf(w, "  bytes per call\tTUN read %s, UDP send %s, UDP receive %s, TUN write %s\n",
 		perCall(e.TUNRead), perCall(e.UDPSend), perCall(e.UDPReceive), perCall(e.TUNWrite))
 	fmt.Fprintf(w, "  queue memory\t%s\n", size(uint64(max(s.Lane.QueueBytes, 0))))
+	printLanes(w, s.Lanes)
 	printCounts(w, "  drops", s.Drops)
 	printCounts(w, "  IKE refused", s.IKE)
 	if err := w.Flush(); err != nil {

@@ -1,0 +1,82 @@
+package tunnel
+
+import (
+	"vpngw/offload"
+	"vpngw/tunnel/lane"
+)
+
+// OneLaneStatus is one lane's part of the work.
+type OneLaneStatus struct {
+	Busy       float64    `json:"busy"` // part of the last second that it did not sleep for
+	Turns      uint64     `json:"turns"`
+	Sleeps     uint64     `json:"sleeps"`
+	HandedOver uint64     `json:"handed_over"` // packets that came to it for a tunnel of another lane
+	QueueBytes int64      `json:"queue_bytes"` // memory of packets that wait
+	Tunnels    int        `json:"tunnels"`     // that it carries
+	TUNRead    EdgeStatus `json:"tun_read"`
+	UDPSend    EdgeStatus `json:"udp_send"`
+	UDPReceive EdgeStatus `json:"udp_receive"`
+	TUNWrite   EdgeStatus `json:"tun_write"`
+}
+
+func (g *Gateway) eachLane() []OneLaneStatus {
+	all := make([]OneLaneStatus, len(g.lanes.Lanes()))
+	for i, l := range g.lanes.Lanes() {
+		c := l.Counters()
+		all[i] = OneLaneStatus{
+			Busy: g.homing.busy[i], Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(),
+			HandedOver: c.HandedOver.Load(), QueueBytes: c.QueueBytes.Load(),
+		}
+		all[i].TUNRead.add(&c.TUNRead)
+		all[i].UDPSend.add(&c.UDPSend)
+		all[i].UDPReceive.add(&c.UDPReceive)
+		all[i].TUNWrite.add(&c.TUNWrite)
+	}
+	for _, t := range g.tunnels {
+		all[t.home].Tunnels++
+	}
+	return all
+}
+
+func (g *Gateway) laneStatus() (sum LaneStatus) {
+	for _, l := range g.lanes.Lanes() {
+		c := l.Counters()
+		sum.Turns += c.Turns.Load()
+		sum.Sleeps += c.Sleeps.Load()
+		sum.QueueBytes += c.QueueBytes.Load()
+		sum.EventsLost += c.EventsLost.Load()
+		sum.TUNFallbacks += c.TUNFallbacks.Load()
+	}
+	return sum
+}
+
+func (g *Gateway) edges() EdgesStatus {
+	s := EdgesStatus{MergeEnds: map[string]uint64{}}
+	for _, l := range g.lanes.Lanes() {
+		c := l.Counters()
+		s.TUNRead.add(&c.TUNRead)
+		s.UDPSend.add(&c.UDPSend)
+		s.UDPReceive.add(&c.UDPReceive)
+		s.TUNWrite.add(&c.TUNWrite)
+		for e := range c.MergeEnds {
+			s.MergeEnds[offload.End(e).String()] += c.MergeEnds[e].Load()
+		}
+	}
+	return s
+}
+
+// add counts an edge of a lane in.
+func (s *EdgeStatus) add(e *lane.Edge) {
+	s.Calls += e.Calls.Load()
+	s.Bytes += e.Bytes.Load()
+	s.Packets += e.Packets.Load()
+	if s.Sizes == nil {
+		s.Sizes = make([]uint64, len(e.Sizes))
+	}
+	for n := range e.Sizes {
+		s.Sizes[n] += e.Sizes[n].Load()
+	}
+	if s.Calls > 0 {
+		s.BytesPerCall = float64(s.Bytes) / float64(s.Calls)
+	}
+}
