@@ -83,10 +83,11 @@ func (g *Gateway) rehome() {
 }
 
 // staysFirst tells whether a tunnel has to be at home on the first lane. One scheduler
-// can keep a rate, so what a shaped uplink carries is on one lane. Of tunnels to one
+// can keep a rate, so what a shaped uplink carries is on one lane. A tunnel with strands
+// has those on the other lanes. Of tunnels to one
 // address and port the kernel gives all datagrams to one socket.
 func (g *Gateway) staysFirst(t *tunnel, sameRemote int) bool {
-	return g.queues == nil || t.uplink == nil || t.uplink.cfg.Rate != 0 || t.remote.IsValid() && sameRemote > 1
+	return g.queues == nil || t.uplink == nil || t.isSpread() || t.uplink.cfg.Rate != 0 || t.remote.IsValid() && sameRemote > 1
 }
 
 // moveHome makes another lane a tunnel's home. It returns false if that is not possible now.
@@ -123,6 +124,11 @@ func (g *Gateway) detachUnused() {
 	}
 	for _, t := range g.tunnels {
 		h.unused[t.home] = 0
+		for _, s := range t.strands {
+			if s.sas > 0 {
+				h.unused[s.number] = 0
+			}
+		}
 	}
 	for i, q := range g.queues {
 		if q == nil || !h.attached[i] || h.unused[i] < unusedFor {

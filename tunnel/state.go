@@ -17,6 +17,8 @@ type tunnel struct {
 	cfg  *TunnelConfig
 	lane *lane.Tunnel
 
+	strands []*strand // by number from 1 on
+
 	peer     netip.AddrPort // configured address, once known
 	expected netip.Addr     // the one that the lane expects it at
 
@@ -59,6 +61,7 @@ type tunnel struct {
 // child is one child SA pair.
 type child struct {
 	tunnel   *tunnel
+	part     *lane.Tunnel // of the tunnel, that it is for
 	outbound *lane.Outbound
 }
 

@@ -74,6 +74,9 @@ func (g *Gateway) useUplink(t *tunnel) {
 		t.home = 0
 	}
 	t.do(func(l *lane.Lane) { l.SetUplink(t.lane, u.on(l)) })
+	for _, s := range t.strands {
+		s.lane.Do(func(l *lane.Lane) { l.SetUplink(s.lane, u.on(l)) })
+	}
 }
 
 func (g *Gateway) addUplink(name string) *uplink {
