@@ -72,7 +72,7 @@ func (g *Gateway) rehome() {
 		all[i] = homing.Tunnel{Lane: t.home, Work: max(total-t.worked, 0), Fixed: stuck || t.forced}
 		t.worked = total
 		if stuck && t.home != 0 {
-			g.moveHome(t, 0, "it shares an uplink's rate or a socket")
+			g.moveHome(t, 0, "it has strands, or shares an uplink's rate or a socket")
 			all[i].Lane = t.home
 		}
 	}
@@ -173,7 +173,7 @@ func (g *Gateway) force(name string, lane int) error {
 	case lane >= len(g.lanes.Lanes()):
 		return fmt.Errorf("there is no lane %d: the gateway has %d", lane, len(g.lanes.Lanes()))
 	case lane != 0 && g.staysFirst(t, same):
-		return fmt.Errorf("tunnel %s has to stay on the first lane: its uplink has a rate, it shares its peer's address, or its path is not known yet", name)
+		return fmt.Errorf("tunnel %s has to stay on the first lane: its uplink has a rate, it has strands on other lanes, it shares its peer's address, or its path is not known yet", name)
 	case lane != t.home && !g.moveHome(t, lane, "it was asked for"):
 		return fmt.Errorf("tunnel %s is still moving: try again", name)
 	}

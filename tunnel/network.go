@@ -49,12 +49,12 @@ func (g *Gateway) openSocket(t *tunnel) {
 		return
 	}
 	t.source = s.LocalAddr().Addr()
-	defer g.reopenStrands(t, time.Now())
 	t.do(func(l *lane.Lane) {
 		if err := l.SetSocket(t.lane, s, s.LocalAddr(), s.RemoteAddr()); err != nil {
 			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)
 		}
 	})
+	g.followTunnel(t, time.Now())
 }
 
 // checkSocket makes t's socket anew if its source address is gone or the kernel would

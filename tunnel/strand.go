@@ -40,7 +40,7 @@ type strand struct {
 	opener bool           // we connect to the peer, and not the peer to us
 	sends  bool           // it has a child to send on
 	local  netip.AddrPort // of its socket; zero: it has none
-	remote netip.AddrPort // likewise
+	remote netip.AddrPort // likewise; zero with a local one: it is to be connected anew
 	heard  time.Time      // last, since it has its socket; zero: not yet
 	inUse  bool           // packets go by it
 	knocks int            // dummies in vain
@@ -138,13 +138,18 @@ func (g *Gateway) strandMoved(s *strand, e lane.Moved, now time.Time) {
 	g.knock(s, now)
 }
 
-// reopenStrands makes their sockets anew after that of the tunnel was, for the address of
-// either end may be another.
-func (g *Gateway) reopenStrands(t *tunnel, now time.Time) {
+// followTunnel makes the sockets of strands anew where that of the tunnel shows that an end
+// has another address. What waits for them stays.
+func (g *Gateway) followTunnel(t *tunnel, now time.Time) {
 	for _, s := range t.strands {
-		g.closeStrand(s)
-		if s.sends {
+		switch {
+		case !s.remote.IsValid() || s.local.Addr() == t.source && (!s.opener || s.remote == t.remote):
+		case s.opener:
+			s.heard, s.knocks, s.remote = time.Time{}, 0, netip.AddrPort{}
+			g.judge(s, now)
 			g.knock(s, now)
+		default:
+			g.closeStrand(s) // until it is heard where the peer is
 		}
 	}
 }
@@ -160,11 +165,12 @@ func (g *Gateway) closeStrands(t *tunnel) {
 // closeStrand closes a strand's socket, after its packets were sent another way.
 func (g *Gateway) closeStrand(s *strand) {
 	s.heard, s.knocks = time.Time{}, 0
+	s.remote = netip.AddrPort{}
 	g.judge(s, time.Time{})
-	if !s.remote.IsValid() {
+	if !s.local.IsValid() {
 		return
 	}
-	s.local, s.remote = netip.AddrPort{}, netip.AddrPort{}
+	s.local = netip.AddrPort{}
 	s.lane.Do(func(l *lane.Lane) { _ = l.SetSocket(s.lane, nil, netip.AddrPort{}, netip.AddrPort{}) })
 }
 

@@ -1,6 +1,11 @@
 package tunnel
 
-import "time"
+import (
+	"time"
+
+	"vpngw/fairness"
+	"vpngw/tunnel/meter"
+)
 
 // StrandStatus is one strand of a tunnel: what another lane carries of it, on a child SA of
 // its own.
@@ -56,6 +61,31 @@ func (g *Gateway) addStrands(s *TunnelStatus, t *tunnel, now time.Time) {
 			s.Drops[reason] += n
 		}
 	}
+}
+
+// queues are the counters of what waits for the tunnel itself, and for its strands.
+func (t *tunnel) queues() []*fairness.ClassCounters {
+	list := []*fairness.ClassCounters{t.queue()}
+	for _, s := range t.strands {
+		if c := s.lane.Queue(); c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// wholeSample is the sample of a tunnel with its strands.
+func (g *Gateway) wholeSample(t *tunnel, now time.Time) meter.Tunnel {
+	s := g.tunnelSample(t.queued, now)
+	for _, c := range t.queues()[1:] {
+		one := g.tunnelSample(c, now)
+		s.Bytes += one.Bytes
+		s.Backlog += one.Backlog
+		s.Blocked += one.Blocked
+		s.ByRate += one.ByRate
+		s.Sparse, s.Bulk = s.Sparse.Plus(&one.Sparse), s.Bulk.Plus(&one.Bulk)
+	}
+	return s
 }
 
 // latest is the later of two times ago, of which -1 is never.

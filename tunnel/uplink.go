@@ -137,7 +137,7 @@ func (g *Gateway) sample(now time.Time) {
 			t.queued = q
 			t.recent.Reset()
 		}
-		t.recent.Add(now, g.tunnelSample(t.queued, now))
+		t.recent.Add(now, g.wholeSample(t, now))
 		g.useUplink(t)
 	}
 	g.rehome()
@@ -168,20 +168,31 @@ func waits(w *fairness.Waits) (m meter.Waits) {
 // queueStatus is how t's packets wait; the share is added by uplinkStatus.
 func (g *Gateway) queueStatus(t *tunnel) QueueStatus {
 	s := queueStatus(t)
-	c := t.queue()
 	before, now, _ := t.recent.Ends()
-	s.Sparse = kindStatus(&c.Kind[fairness.Sparse], now.Sparse.Since(&before.Sparse))
-	s.Bulk = kindStatus(&c.Kind[fairness.Bulk], now.Bulk.Since(&before.Bulk))
+	s.Sparse = t.kindStatus(fairness.Sparse, now.Sparse.Since(&before.Sparse))
+	s.Bulk = t.kindStatus(fairness.Bulk, now.Bulk.Since(&before.Bulk))
 	return s
 }
 
-func kindStatus(c *fairness.KindCounters, recent meter.Waits) KindStatus {
-	all := waits(&c.Waits)
-	return KindStatus{
-		BacklogBytes: c.Backlog.Load(), Packets: c.Packets.Load(), Bytes: c.Bytes.Load(), Slices: c.Slices.Load(),
-		Marks: c.Marks.Load(), Drops: map[string]uint64{"aqm": c.Drops.Load(), "overload": c.Overload.Load()},
-		Sojourn: sojournStatus(&all, &recent),
+func (t *tunnel) kindStatus(kind fairness.Kind, recent meter.Waits) KindStatus {
+	var all meter.Waits
+	var aqm, overload uint64
+	var s KindStatus
+	for _, class := range t.queues() {
+		c := &class.Kind[kind]
+		s.BacklogBytes += c.Backlog.Load()
+		s.Packets += c.Packets.Load()
+		s.Bytes += c.Bytes.Load()
+		s.Slices += c.Slices.Load()
+		s.Marks += c.Marks.Load()
+		aqm += c.Drops.Load()
+		overload += c.Overload.Load()
+		one := waits(&c.Waits)
+		all = all.Plus(&one)
 	}
+	s.Drops = map[string]uint64{"aqm": aqm, "overload": overload}
+	s.Sojourn = sojournStatus(&all, &recent)
+	return s
 }
 
 // uplinkStatus is what tunnels leave by, by name. It adds its share to each tunnel's
