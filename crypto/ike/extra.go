@@ -137,7 +137,7 @@ func (s *sa) extraFailed(r *request, why Reason) {
 }
 
 // extraRefused is extraFailed by a notify of the peer. What it does not want more of is
-// not asked for again under this IKE SA (RFC 9611 §4).
+// not asked for again under this IKE SA (RFC 9611 §5.2).
 func (s *sa) extraRefused(r *request, t message.NotifyType) {
 	if r.child == nil && (t == message.NotifyTSMaxQueue || t == message.NotifyNoAdditionalSAs) {
 		s.extras.most = r.extra - 1 // those before it were there
