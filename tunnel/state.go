@@ -66,7 +66,7 @@ type child struct {
 }
 
 func newTunnel(id ike.PeerID, cfg *TunnelConfig, gateway *Config) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, gateway)}
+	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, gateway, 1)}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -76,7 +76,7 @@ func (g *Gateway) spread(t *tunnel) {
 	}
 	t.lane.Spread(lanes)
 	for k := 1; k <= n; k++ {
-		s := &strand{tunnel: t, number: k, lane: newLaneTunnel(t.id, t.cfg, &g.cfg)}
+		s := &strand{tunnel: t, number: k, lane: newLaneTunnel(t.id, t.cfg, &g.cfg, n)}
 		s.lane.PathEvents = false // the tunnel itself has the same path
 		g.lanes.AdoptStrand(s.lane, k)
 		t.strands = append(t.strands, s)

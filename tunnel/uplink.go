@@ -32,9 +32,10 @@ func (u *uplink) on(l *lane.Lane) *lane.Uplink {
 	return at.Load()
 }
 
-func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config) *lane.Tunnel {
+// newLaneTunnel makes the lane's side of a tunnel, or that of one of so many strands.
+func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config, strands int) *lane.Tunnel {
 	f := &gateway.Fairness
-	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory})
+	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory / strands})
 	t.NoECN, t.CopyDSCP, t.NoMSSClamp = f.NoECN, c.CopyDSCP, gateway.NoMSSClamp
 	t.PathEvents = !gateway.NoMTUDiscovery
 	return t

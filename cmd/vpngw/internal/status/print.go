@@ -76,9 +76,7 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		}
 		fmt.Fprintf(w, "  child SA\t%s, %s old, SPI in %s out %s%s\n", c.Suite, age(c.Age), c.SPIIn, c.SPIOut, note)
 	}
-	for i := range t.Strands {
-		printStrand(w, &t.Strands[i])
-	}
+	printStrands(w, t.Strands)
 	marked := ""
 	if t.CongestionIn > 0 {
 		marked = fmt.Sprintf(", %d marked on the way", t.CongestionIn)
@@ -90,17 +88,6 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 	}
 	printCounts(w, "  drops", t.Drops)
 	printCounts(w, "  IKE refused", t.Rejected)
-}
-
-// printStrand writes the part of a tunnel that another lane carries. In and out of the
-// tunnel have it in them.
-func printStrand(w io.Writer, s *tunnel.StrandStatus) {
-	text := "not in use: the tunnel's own SA carries its packets"
-	if s.InUse {
-		text = s.Local + " to " + s.Remote
-	}
-	fmt.Fprintf(w, "  strand %d\t%s; in %s, %d packets, out %s, %d packets\n", s.Strand, text,
-		size(s.BytesIn), s.PacketsIn, size(s.BytesOut), s.PacketsOut)
 }
 
 var mtuKnown = map[string]string{
