@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -210,6 +212,44 @@ func TestStrandsThroughNAT(t *testing.T) {
 	}))
 	p.spread()
 	many()
+}
+
+// TestStrandsBehindFirewall lets through what goes from port 4500 to port 4500 only: no strand is heard, and the tunnel
+// carries everything itself.
+func TestStrandsBehindFirewall(t *testing.T) {
+	t.Parallel()
+	needNAT(t)
+	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, edit: twoLanes, before: func(p *pair) {
+		program, err := systemProgram("nft")
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "rules")
+		must(t, os.WriteFile(file, []byte(`table inet firewall {
+	chain forward {
+		type filter hook forward priority filter
+		meta l4proto udp udp sport != 4500 drop
+		meta l4proto udp udp dport != 4500 drop
+	}
+}
+`), 0o600))
+		_, err = p.Router.Run(t.Context(), program, "-f", file)
+		must(t, err)
+	}})
+	must(t, lab.Poll(t.Context(), upTimeout, func() error {
+		if s := status(t, p.a).Tunnels[0].Strands; len(s) != 1 || s[0].SPIIn == "" {
+			return fmt.Errorf("strands: %+v", s)
+		}
+		return nil
+	}))
+	for range 8 {
+		checkUDP(t, p.A.Host, p.B.Host, p.B.Host4)
+		checkUDP(t, p.B.Host, p.A.Host, p.A.Host6)
+	}
+	checkStream(t, p.A.Host, p.B.Host, p.B.Host4, 16<<20)
+	for _, g := range []*daemon.Gateway{p.a, p.b} {
+		if s := status(t, g).Tunnels[0].Strands[0]; s.InUse || s.PacketsIn+s.PacketsOut > 0 {
+			t.Errorf("strand of %s: %+v", g.Namespace.Role, s)
+		}
+	}
 }
 
 // TestStrongSwanStrands: strongSwan is not asked for additional child SAs, and a tunnel to it is as without.
