@@ -25,7 +25,7 @@ func (s *sa) askChild(t task) {
 	}
 	o, err := s.newOffer(t.group)
 	if err != nil {
-		s.beginDelete(p.fail("ask for a child", err))
+		s.cannotAsk(t, p.fail("ask for a child", err))
 		return
 	}
 	var ps []message.Payload
@@ -45,6 +45,18 @@ func (s *sa) askChild(t task) {
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
 	s.ask(t, message.ExchangeCreateChildSA, ps, o)
+}
+
+// cannotAsk takes a failure of ours. Without the first child the IKE SA is of no use.
+func (s *sa) cannotAsk(t task, why Reason) {
+	if t.resource() == 0 {
+		s.beginDelete(why)
+		return
+	}
+	if t.child != nil {
+		t.child.rekeying = false
+	}
+	s.extraFailed(&request{task: t}, why)
 }
 
 // newOffer draws what a CREATE_CHILD_SA request needs. A group of 0 means the one that

@@ -45,7 +45,6 @@
 //	rekey of child   DELETE of that child      TEMPORARY_FAILURE
 //	rekey of child   rekey of the IKE SA       TEMPORARY_FAILURE
 //	new child        rekey of the IKE SA       TEMPORARY_FAILURE
-//	additional child rekey of the IKE SA       TEMPORARY_FAILURE; what it has of that resource goes
 //	DELETE of child  anything                  done; ours then fails or is forgotten
 //	rekey of IKE SA  rekey of the IKE SA       an SA; nonces decide (settleIKE)
 //	rekey of IKE SA  anything about a child    TEMPORARY_FAILURE

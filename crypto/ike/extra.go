@@ -22,8 +22,8 @@ const MaxExtra = 63
 const extrasVendor = "vpngw: numbered per-resource child SAs, 1"
 
 const (
-	extraFirst   = time.Second      // before an additional child is asked for again; doubled at each failure
-	extraMax     = 30 * time.Second //
+	extraFirst   = time.Second // before an additional child is asked for again; doubled at each failure
+	extraMax     = 30 * time.Second
 	extraMatured = 60 * time.Second // one that lived so long did not fail
 )
 
@@ -237,9 +237,6 @@ func (s *sa) deleteExtras() {
 func (p *peer) sendsOn(resource int) *child {
 	if resource == 0 {
 		return p.using
-	}
-	if resource > len(p.extra) {
-		return nil
 	}
 	return p.extra[resource-1]
 }

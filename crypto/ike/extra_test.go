@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"testing"
@@ -106,6 +107,25 @@ func TestExtraBacksOff(t *testing.T) {
 	if a.using[1] != first || len(a.downs)+len(b.downs) > 0 {
 		t.Error("the first child did not stay")
 	}
+}
+
+// TestExtraWithoutSPI: what fails on our side costs an additional child and no more.
+func TestExtraWithoutSPI(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := pair(w, extraPair(2, 2))
+	a.connect()
+	w.run(5 * time.Second)
+	supply := a.m.cfg.SPI
+	a.m.cfg.SPI = func() (uint32, error) { return 0, errors.New("none left") }
+	a.closeExtra(1)
+	a.softExtra(2)
+	w.run(20 * time.Second)
+	if a.sendsOn(1, 1) != 0 || a.sendsOn(1, 2) == 0 || len(a.downs)+len(b.downs) > 0 {
+		t.Errorf("sends on %v; down %v %v", a.extra, a.downs, b.downs)
+	}
+	a.m.cfg.SPI = supply
+	w.run(2 * extraMax)
+	w.quiet()
 }
 
 // TestExtraLives: a rekey keeps the resource, a rekey of the IKE SA keeps the children, a
