@@ -84,8 +84,8 @@ func (g *Gateway) rehome() {
 
 // staysFirst tells whether a tunnel has to be at home on the first lane. One scheduler
 // can keep a rate, so what a shaped uplink carries is on one lane. A tunnel with strands
-// has those on the other lanes. Of tunnels to one
-// address and port the kernel gives all datagrams to one socket.
+// has those on the other lanes. Of tunnels to one address and port the kernel gives all
+// datagrams to one socket.
 func (g *Gateway) staysFirst(t *tunnel, sameRemote int) bool {
 	return g.queues == nil || t.uplink == nil || t.isSpread() || t.uplink.cfg.Rate != 0 || t.remote.IsValid() && sameRemote > 1
 }

@@ -1,8 +1,6 @@
 package lane
 
-import (
-	"vpngw/crypto/esp"
-)
+import "vpngw/crypto/esp"
 
 // A tunnel may have strands beside it: Tunnels with the number of a lane each, which is
 // their home for ever, with SAs (RFC 9611) and a socket of their own. What a lane reads off
