@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -207,8 +208,23 @@ func TestStrandsThroughNAT(t *testing.T) {
 		t.Errorf("behind the NAT: %+v; beyond: %+v", behind, far)
 	}
 	p.nat.rebind("34000-34999")
+	// What shows a new mapping, and what is on its way to the old one meanwhile, may be lost.
 	must(t, lab.Poll(t.Context(), 20*time.Second, func() error {
-		return p.nat.from(status(t, p.b).Tunnels[0].Strands[0].Peer)
+		for range 4 {
+			err := p.A.Host.Do(func() error {
+				c, err := net.Dial("udp", netip.AddrPortFrom(p.B.Host4, 9).String())
+				if err == nil {
+					_, _ = c.Write([]byte("x"))
+					c.Close()
+				}
+				return err
+			})
+			if err != nil {
+				return lab.Fatal(err)
+			}
+		}
+		b := status(t, p.b).Tunnels[0]
+		return errors.Join(p.nat.from(b.Peer), p.nat.from(b.Strands[0].Peer))
 	}))
 	p.spread()
 	many()
