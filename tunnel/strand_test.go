@@ -133,9 +133,17 @@ func TestStrandOfPeer(t *testing.T) {
 	if s.remote.IsValid() || s.inUse {
 		t.Errorf("connected to %v before it is known where", s.remote)
 	}
+	g.strandSends(s, false, now)
 	for _, port := range []uint16{40001, 40002} {
 		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
 		g.strandMoved(s, lane.Moved{Local: netip.MustParseAddrPort("127.0.0.1:4500"), Remote: at}, now)
+		if !s.sends {
+			s.beatAt = time.Time{}
+			g.strandSends(s, true, now)
+			if s.beatAt.IsZero() {
+				t.Error("a child to answer with, and no dummy")
+			}
+		}
 		if s.remote != at || !s.inUse {
 			t.Errorf("heard from %v, connected to %v, in use %v", at, s.remote, s.inUse)
 		}
