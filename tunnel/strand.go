@@ -110,13 +110,13 @@ func (g *Gateway) strandInstalls(s *strand, opener bool) {
 	}
 }
 
-// strandSends notes that a strand has a child to send on, or that it has none any more.
+// strandSends notes that a strand has another child to send on, or that it has none any
+// more. The peer may wait for a sign on that child.
 func (g *Gateway) strandSends(s *strand, sends bool, now time.Time) {
-	fresh := sends && !s.sends
 	s.sends = sends
 	g.judge(s, now)
-	if fresh || sends && !s.inUse {
-		g.knock(s, now) // the peer may wait for it
+	if sends {
+		g.knock(s, now)
 	}
 }
 
