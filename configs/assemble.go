@@ -125,6 +125,7 @@ func (a *assembly) tunnel(e *entry, sc scope) *tunnelParts {
 		RemoteSubnets: list[netip.Prefix](sc, "remote_subnets"),
 		Weight:        int(get[uint64](sc, "weight")),
 		Rate:          get[Rate](sc, "rate"),
+		Strands:       int(get[uint64](sc, "strands")),
 		CopyDSCP:      get[string](sc, "dscp") == "copy",
 		Crypto: Crypto{
 			Ciphers:  list[string](crypto, "ciphers"),

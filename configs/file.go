@@ -107,6 +107,8 @@ type Tunnel struct {
 	Weight int
 	// Rate the tunnel is held to; 0: none of its own.
 	Rate Rate
+	// Strands is how many lanes may carry it at the same time, 1 to 64; 0: as suits the gateway.
+	Strands int
 	// CopyDSCP gives the outer packets the DSCP of the inner ones; else it is 0.
 	CopyDSCP bool
 	Crypto   Crypto

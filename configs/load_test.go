@@ -92,11 +92,12 @@ func TestOverride(t *testing.T) {
 	directory(t)
 	text := with(t, "  dpd: {interval: 10s}", `  weight: 7
   rate: 1.5Gbit
+  strands: 3
   dpd: {interval: 2s}
   crypto: {esn: false, groups: [p384], mlkem768: false}
   rekey: {time: 1h30m, bytes: 0}
 `)
-	text = strings.Replace(text, "    rate: 100Mbit\n", "    rate: 0\n", 1)
+	text = strings.Replace(text, "    rate: 100Mbit\n", "    rate: 0\n    strands: auto\n", 1)
 	write(t, "vpngw.yaml", text, 0o640)
 	f, err := Load("vpngw.yaml")
 	if err != nil {
@@ -109,6 +110,7 @@ func TestOverride(t *testing.T) {
 	}{
 		{"b.weight", b.Weight, 1},
 		{"b.rate", b.Rate, Rate(0)},
+		{"b.strands", b.Strands, 0},
 		{"b.esn", b.Crypto.ESN, true},
 		{"b.pfs", b.Crypto.PFS, true},
 		{"b.mlkem768", b.Crypto.MLKEM768, false},
@@ -118,6 +120,7 @@ func TestOverride(t *testing.T) {
 		{"b.dpd", b.DPD, DPD{2 * time.Second, 30 * time.Second}},
 		{"c.weight", c.Weight, 7},
 		{"c.rate", c.Rate, Rate(1500e6)},
+		{"c.strands", c.Strands, 3},
 		{"c.esn", c.Crypto.ESN, false},
 		{"c.mlkem768", c.Crypto.MLKEM768, false},
 		{"c.rekey", c.Rekey, Rekey{Time: 90 * time.Minute, IKETime: 8 * time.Hour}},

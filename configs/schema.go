@@ -152,6 +152,8 @@ var (
 			doc: "Share of the uplink beside the other tunnels."},
 		{name: "rate", kind: rates(), defaults: []string{"0"}, examples: []string{"100Mbit"},
 			doc: "Rate that the tunnel is held to; 0: none of its own."},
+		{name: "strands", kind: autoOr(1, 64), defaults: []string{"auto"},
+			doc: "Lanes that may carry the tunnel at the same time, each with keys and UDP ports of its own, if the peer is a vpngw with as many; auto: all that the gateway has, where it has no more than two tunnels for each, and else one. What has a rate has one."},
 		{name: "dscp", kind: names("clear", "copy"), defaults: []string{"clear"},
 			doc: "DSCP of the outer packets: clear sends 0, copy that of the inner packet, which then also strangers can read."},
 		{name: "crypto", keys: cryptoKeys,

@@ -39,7 +39,7 @@ func newStar(t *testing.T) *star {
 	})
 	s.hub, err = daemon.New(sites.Lab, sites.Hub.Gateway, program)
 	must(t, err)
-	lanes := []string{"lanes: 2"}
+	lanes, whole := []string{"lanes: 2"}, []string{"strands: 1"} // tunnels that may move
 	config := daemon.Config{ID: "hub.example", Interface: tunnelDevice, Gateway: lanes}
 	hubInside := []netip.Prefix{sites.Hub.Inside4, sites.Hub.Inside6}
 	psk, err := s.hub.WriteSecret("psk", goodPSK)
@@ -51,9 +51,9 @@ func newStar(t *testing.T) *star {
 		inside := []netip.Prefix{branch.Inside4, branch.Inside6}
 		here, err := g.WriteSecret("psk", goodPSK)
 		must(t, err)
-		config.Tunnels = append(config.Tunnels, daemon.Tunnel{Name: branchName(i), PeerID: branchName(i) + ".example", PSKFile: psk, Local: hubInside, Remote: inside})
+		config.Tunnels = append(config.Tunnels, daemon.Tunnel{Name: branchName(i), PeerID: branchName(i) + ".example", PSKFile: psk, Local: hubInside, Remote: inside, Lines: whole})
 		must(t, g.Configure(daemon.Config{ID: branchName(i) + ".example", Interface: tunnelDevice, Gateway: lanes, Tunnels: []daemon.Tunnel{
-			{Name: "hub", Peer: sites.Hub.Outside4.String(), PeerID: "hub.example", PSKFile: here, Local: inside, Remote: hubInside}}}))
+			{Name: "hub", Peer: sites.Hub.Outside4.String(), PeerID: "hub.example", PSKFile: here, Local: inside, Remote: hubInside, Lines: whole}}}))
 	}
 	must(t, s.hub.Configure(config))
 	for _, g := range append(s.branches, s.hub) {

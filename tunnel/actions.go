@@ -46,16 +46,24 @@ func (g *Gateway) do(a ike.Action) ike.Event {
 		if c == nil {
 			break
 		}
-		c.tunnel.do(func(l *lane.Lane) { l.SetOutbound(c.tunnel.lane, c.outbound) })
+		c.part.Do(func(l *lane.Lane) { l.SetOutbound(c.part, c.outbound) })
+		if a.Resource > 0 {
+			g.strandSends(g.strandOf(c.part), true, time.Now())
+		}
+	case ike.StopOutbound:
+		g.strandSends(g.tunnels[a.ID].strands[a.Resource-1], false, time.Now())
 	case ike.RemoveChild:
 		c := g.children[a.SPI]
 		if c == nil {
 			break
 		}
 		delete(g.children, a.SPI)
-		c.tunnel.do(func(l *lane.Lane) {
+		if s := g.strandOf(c.part); s != nil {
+			s.sas--
+		}
+		c.part.Do(func(l *lane.Lane) {
 			l.RemoveInbound(a.SPI)
-			l.RemoveOutbound(c.tunnel.lane, a.SPI)
+			l.RemoveOutbound(c.part, a.SPI)
 		})
 	case ike.Up:
 		g.up(a)
@@ -122,16 +130,20 @@ func (g *Gateway) install(a ike.InstallChild) error {
 	}
 	clear(c.Inbound.Keymat)
 	clear(c.Outbound.Keymat)
-	g.children[c.Inbound.SPI] = &child{tunnel: t, outbound: &lane.Outbound{
+	part := t.part(c.Resource)
+	g.children[c.Inbound.SPI] = &child{tunnel: t, part: part, outbound: &lane.Outbound{
 		ESP: out, Policy: lane.NewPolicy(c.Local, c.Remote), Child: c.Inbound.SPI,
 		Limits: outboundLimits(t.cfg, c.Outbound.ESN),
 	}}
 	inbound := &lane.Inbound{
-		ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: t.lane, Limits: inboundLimits(t.cfg, c.Inbound.ESN),
+		ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: part, Limits: inboundLimits(t.cfg, c.Inbound.ESN),
 	}
-	t.do(func(l *lane.Lane) { l.SetInbound(inbound) })
+	if s := g.strandOf(part); s != nil {
+		g.strandInstalls(s, c.Opener)
+	}
+	part.Do(func(l *lane.Lane) { l.SetInbound(inbound) })
 	g.log.Info("child SA is installed", "tunnel", t.cfg.Name, "in", c.Inbound.String(), "out", c.Outbound.String(),
-		"local", fmt.Sprint(c.Local), "remote", fmt.Sprint(c.Remote), "replaces", fmt.Sprintf("%08x", c.Replaces))
+		"local", fmt.Sprint(c.Local), "remote", fmt.Sprint(c.Remote), "replaces", fmt.Sprintf("%08x", c.Replaces), "strand", c.Resource)
 	return nil
 }
 
@@ -172,6 +184,7 @@ func (g *Gateway) down(a ike.Down) {
 	t.up = false
 	t.behindNAT = false
 	g.forgetPath(t)
+	g.closeStrands(t)
 	if t.named() {
 		t.resolveAt = time.Now() // its name may mean another address by now
 		if t.peer.IsValid() && !another {

@@ -94,6 +94,7 @@ type TunnelConfig struct {
 	Weight        int    // ≥ 1
 	Rate          uint64 // bits per second on the wire that it is held to; 0: none of its own
 	CopyDSCP      bool   // outer packets get the DSCP of the inner ones, else 0
+	Strands       int    // lanes that may carry it at the same time; 0: all of a gateway with few tunnels
 
 	Ciphers  []ike.Cipher // in order of preference; nil: all
 	Groups   []ike.Group  // likewise

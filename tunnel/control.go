@@ -25,6 +25,7 @@ func (g *Gateway) start(ctx context.Context) {
 // setPeer tells IKE of a tunnel, with its address if that is known.
 func (g *Gateway) setPeer(t *tunnel, remote netip.AddrPort) {
 	peer, err := g.cfg.peer(t.id, t.cfg, g.reachable(remote))
+	peer.Extra = len(t.strands)
 	if err != nil {
 		g.log.Error("tunnel is not started", "tunnel", t.cfg.Name, "error", err) // New has checked the same
 		return
@@ -166,6 +167,7 @@ func (g *Gateway) onTime(ctx context.Context, now time.Time) {
 			t.do(func(l *lane.Lane) { l.SendKeepalive(t.lane) })
 		}
 		g.quiet(t, now)
+		g.tendStrands(t, now)
 		if due(&t.pathAt, now) {
 			g.followPath(t, now)
 		}
@@ -181,13 +183,21 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.IKE:
 		g.step(ike.Datagram{Local: e.Local, Remote: e.Remote, Bytes: e.Bytes})
 	case lane.Heard:
-		g.heard(g.tunnels[e.Tunnel.ID], time.Now())
+		if s := g.strandOf(e.Tunnel); s != nil {
+			g.strandHeard(s, time.Now())
+		} else {
+			g.heard(g.tunnels[e.Tunnel.ID], time.Now())
+		}
 		g.step(ike.Heard{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.SoftLimit:
 		g.step(ike.SoftLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.HardLimit:
 		g.step(ike.HardLimit{ID: ike.PeerID(e.Tunnel.ID), SPI: e.SPI})
 	case lane.Moved:
+		if s := g.strandOf(e.Tunnel); s != nil {
+			g.strandMoved(s, e, time.Now())
+			break
+		}
 		g.step(ike.Moved{ID: ike.PeerID(e.Tunnel.ID), Local: e.Local, Remote: e.Remote})
 	case lane.Unanswered:
 		g.step(ike.Silent{ID: ike.PeerID(e.Tunnel.ID)})

@@ -72,7 +72,7 @@ func (g *Gateway) rehome() {
 		all[i] = homing.Tunnel{Lane: t.home, Work: max(total-t.worked, 0), Fixed: stuck || t.forced}
 		t.worked = total
 		if stuck && t.home != 0 {
-			g.moveHome(t, 0, "it shares an uplink's rate or a socket")
+			g.moveHome(t, 0, "it has strands, or shares an uplink's rate or a socket")
 			all[i].Lane = t.home
 		}
 	}
@@ -83,10 +83,11 @@ func (g *Gateway) rehome() {
 }
 
 // staysFirst tells whether a tunnel has to be at home on the first lane. One scheduler
-// can keep a rate, so what a shaped uplink carries is on one lane. Of tunnels to one
-// address and port the kernel gives all datagrams to one socket.
+// can keep a rate, so what a shaped uplink carries is on one lane. A tunnel with strands
+// has those on the other lanes. Of tunnels to one address and port the kernel gives all
+// datagrams to one socket.
 func (g *Gateway) staysFirst(t *tunnel, sameRemote int) bool {
-	return g.queues == nil || t.uplink == nil || t.uplink.cfg.Rate != 0 || t.remote.IsValid() && sameRemote > 1
+	return g.queues == nil || t.uplink == nil || t.isSpread() || t.uplink.cfg.Rate != 0 || t.remote.IsValid() && sameRemote > 1
 }
 
 // moveHome makes another lane a tunnel's home. It returns false if that is not possible now.
@@ -123,6 +124,11 @@ func (g *Gateway) detachUnused() {
 	}
 	for _, t := range g.tunnels {
 		h.unused[t.home] = 0
+		for _, s := range t.strands {
+			if s.sas > 0 {
+				h.unused[s.number] = 0
+			}
+		}
 	}
 	for i, q := range g.queues {
 		if q == nil || !h.attached[i] || h.unused[i] < unusedFor {
@@ -167,7 +173,7 @@ func (g *Gateway) force(name string, lane int) error {
 	case lane >= len(g.lanes.Lanes()):
 		return fmt.Errorf("there is no lane %d: the gateway has %d", lane, len(g.lanes.Lanes()))
 	case lane != 0 && g.staysFirst(t, same):
-		return fmt.Errorf("tunnel %s has to stay on the first lane: its uplink has a rate, it shares its peer's address, or its path is not known yet", name)
+		return fmt.Errorf("tunnel %s has to stay on the first lane: its uplink has a rate, it has strands on other lanes, it shares its peer's address, or its path is not known yet", name)
 	case lane != t.home && !g.moveHome(t, lane, "it was asked for"):
 		return fmt.Errorf("tunnel %s is still moving: try again", name)
 	}

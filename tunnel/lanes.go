@@ -29,6 +29,7 @@ func (g *Gateway) useLanes(lanes *lane.Group) {
 	g.homing.begin(len(lanes.Lanes()))
 	for _, t := range g.tunnels {
 		lanes.Adopt(t.lane)
+		g.spread(t)
 	}
 }
 
@@ -149,6 +150,11 @@ func (g *Gateway) giveTUN() {
 	g.homing.detached()
 	for _, t := range g.tunnels {
 		g.attachQueue(t.home)
+		for _, s := range t.strands {
+			if s.sas > 0 {
+				g.attachQueue(s.number)
+			}
+		}
 	}
 	for _, l := range g.lanes.Lanes() {
 		q := g.queueOf(l)

@@ -12,7 +12,7 @@ type OneLaneStatus struct {
 	Sleeps     uint64     `json:"sleeps"`
 	HandedOver uint64     `json:"handed_over"` // packets that came to it for a tunnel of another lane
 	QueueBytes int64      `json:"queue_bytes"` // memory of packets that wait
-	Tunnels    int        `json:"tunnels"`     // that it carries
+	Tunnels    int        `json:"tunnels"`     // that it carries, or a strand of
 	TUNRead    EdgeStatus `json:"tun_read"`
 	UDPSend    EdgeStatus `json:"udp_send"`
 	UDPReceive EdgeStatus `json:"udp_receive"`
@@ -34,6 +34,11 @@ func (g *Gateway) eachLane() []OneLaneStatus {
 	}
 	for _, t := range g.tunnels {
 		all[t.home].Tunnels++
+		for _, s := range t.strands {
+			if s.inUse {
+				all[s.number].Tunnels++
+			}
+		}
 	}
 	return all
 }

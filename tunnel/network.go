@@ -57,6 +57,7 @@ func (g *Gateway) openSocket(t *tunnel) {
 			g.log.Error("socket is not watched", "tunnel", t.cfg.Name, "error", err)
 		}
 	})
+	g.followTunnel(t, time.Now())
 }
 
 // checkSocket makes t's socket anew if its source address is gone or the kernel would

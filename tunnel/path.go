@@ -145,6 +145,9 @@ func (g *Gateway) tellMTU(t *tunnel) {
 	}
 	t.told = inner
 	t.do(func(l *lane.Lane) { l.SetMTU(t.lane, inner) })
+	for _, s := range t.strands {
+		s.lane.Do(func(l *lane.Lane) { l.SetMTU(s.lane, inner) })
+	}
 }
 
 func (t *tunnel) mtuStatus(now time.Time) MTUStatus {

@@ -17,6 +17,8 @@ type tunnel struct {
 	cfg  *TunnelConfig
 	lane *lane.Tunnel
 
+	strands []*strand // by number from 1 on
+
 	peer     netip.AddrPort // configured address, once known
 	expected netip.Addr     // the one that the lane expects it at
 
@@ -61,11 +63,12 @@ type tunnel struct {
 // child is one child SA pair.
 type child struct {
 	tunnel   *tunnel
+	part     *lane.Tunnel // of the tunnel, that it is for
 	outbound *lane.Outbound
 }
 
 func newTunnel(id ike.PeerID, cfg *TunnelConfig, gateway *Config) *tunnel {
-	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, gateway)}
+	t := &tunnel{id: id, cfg: cfg, lane: newLaneTunnel(id, cfg, gateway, 1)}
 	if addr, err := netip.ParseAddr(cfg.PeerAddress); err == nil {
 		t.peer = netip.AddrPortFrom(addr.Unmap(), cfg.PeerPort)
 	}

@@ -92,6 +92,7 @@ type TunnelStatus struct {
 	SPIIn         string            `json:"spi_in"`  // of the child that is sent on
 	SPIOut        string            `json:"spi_out"` // likewise
 	Children      []ChildStatus     `json:"children"`
+	Strands       []StrandStatus    `json:"strands"`     // of other lanes, which are counted in below
 	Age           float64           `json:"age_seconds"` // of the IKE SA
 	BytesIn       uint64            `json:"bytes_in"`    // of inner packets
 	BytesOut      uint64            `json:"bytes_out"`
@@ -145,6 +146,7 @@ type ChildStatus struct {
 	Leaving bool     `json:"leaving"`
 	Local   []string `json:"local"`
 	Remote  []string `json:"remote"`
+	Strand  int      `json:"strand"` // that it is of; 0: of the tunnel itself
 }
 
 // Status asks the running gateway. Any goroutine may call it.
@@ -252,13 +254,14 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		cs := ChildStatus{
 			SPIIn: spiText(child.SPIIn), SPIOut: spiText(child.SPIOut), Suite: child.Suite,
 			Age: now.Sub(child.Created).Seconds(), Sending: child.Sending, Leaving: child.Leaving,
-			Local: texts(child.Local), Remote: texts(child.Remote),
+			Local: texts(child.Local), Remote: texts(child.Remote), Strand: child.Resource,
 		}
-		if child.Sending {
+		if child.Sending && child.Resource == 0 {
 			s.SPIIn, s.SPIOut = cs.SPIIn, cs.SPIOut
 		}
 		s.Children = append(s.Children, cs)
 	}
+	g.addStrands(&s, t, now)
 	s.Flowing, s.Flow = flow(up, s.LastIn, s.LastOut, c)
 	return s
 }

@@ -32,9 +32,10 @@ func (u *uplink) on(l *lane.Lane) *lane.Uplink {
 	return at.Load()
 }
 
-func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config) *lane.Tunnel {
+// newLaneTunnel makes the lane's side of a tunnel, or that of one of so many strands.
+func newLaneTunnel(id ike.PeerID, c *TunnelConfig, gateway *Config, strands int) *lane.Tunnel {
 	f := &gateway.Fairness
-	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory})
+	t := lane.NewTunnel(uint32(id), c.Name, lane.TunnelQueue{Weight: max(c.Weight, 1), Rate: c.Rate, Limit: f.TunnelMemory / strands})
 	t.NoECN, t.CopyDSCP, t.NoMSSClamp = f.NoECN, c.CopyDSCP, gateway.NoMSSClamp
 	t.PathEvents = !gateway.NoMTUDiscovery
 	return t
@@ -74,6 +75,9 @@ func (g *Gateway) useUplink(t *tunnel) {
 		t.home = 0
 	}
 	t.do(func(l *lane.Lane) { l.SetUplink(t.lane, u.on(l)) })
+	for _, s := range t.strands {
+		s.lane.Do(func(l *lane.Lane) { l.SetUplink(s.lane, u.on(l)) })
+	}
 }
 
 func (g *Gateway) addUplink(name string) *uplink {
@@ -134,7 +138,7 @@ func (g *Gateway) sample(now time.Time) {
 			t.queued = q
 			t.recent.Reset()
 		}
-		t.recent.Add(now, g.tunnelSample(t.queued, now))
+		t.recent.Add(now, g.wholeSample(t, now))
 		g.useUplink(t)
 	}
 	g.rehome()
@@ -165,20 +169,31 @@ func waits(w *fairness.Waits) (m meter.Waits) {
 // queueStatus is how t's packets wait; the share is added by uplinkStatus.
 func (g *Gateway) queueStatus(t *tunnel) QueueStatus {
 	s := queueStatus(t)
-	c := t.queue()
 	before, now, _ := t.recent.Ends()
-	s.Sparse = kindStatus(&c.Kind[fairness.Sparse], now.Sparse.Since(&before.Sparse))
-	s.Bulk = kindStatus(&c.Kind[fairness.Bulk], now.Bulk.Since(&before.Bulk))
+	s.Sparse = t.kindStatus(fairness.Sparse, now.Sparse.Since(&before.Sparse))
+	s.Bulk = t.kindStatus(fairness.Bulk, now.Bulk.Since(&before.Bulk))
 	return s
 }
 
-func kindStatus(c *fairness.KindCounters, recent meter.Waits) KindStatus {
-	all := waits(&c.Waits)
-	return KindStatus{
-		BacklogBytes: c.Backlog.Load(), Packets: c.Packets.Load(), Bytes: c.Bytes.Load(), Slices: c.Slices.Load(),
-		Marks: c.Marks.Load(), Drops: map[string]uint64{"aqm": c.Drops.Load(), "overload": c.Overload.Load()},
-		Sojourn: sojournStatus(&all, &recent),
+func (t *tunnel) kindStatus(kind fairness.Kind, recent meter.Waits) KindStatus {
+	var all meter.Waits
+	var aqm, overload uint64
+	var s KindStatus
+	for _, class := range t.queues() {
+		c := &class.Kind[kind]
+		s.BacklogBytes += c.Backlog.Load()
+		s.Packets += c.Packets.Load()
+		s.Bytes += c.Bytes.Load()
+		s.Slices += c.Slices.Load()
+		s.Marks += c.Marks.Load()
+		aqm += c.Drops.Load()
+		overload += c.Overload.Load()
+		one := waits(&c.Waits)
+		all = all.Plus(&one)
 	}
+	s.Drops = map[string]uint64{"aqm": aqm, "overload": overload}
+	s.Sojourn = sojournStatus(&all, &recent)
+	return s
 }
 
 // uplinkStatus is what tunnels leave by, by name. It adds its share to each tunnel's

@@ -27,16 +27,25 @@ type InstallChild struct {
 }
 
 // UseOutbound says that from now on this tunnel sends on the child whose inbound
-// SPI is SPI.
+// SPI is SPI, for the resource that the child is of.
 type UseOutbound struct {
-	ID  PeerID
-	SPI uint32
+	ID       PeerID
+	SPI      uint32
+	Resource int // as in Child
+}
+
+// StopOutbound says that an additional child ends and nothing replaces it: what is not yet
+// on its way belongs on the first one. Until RemoveChild what waits for it may still go.
+type StopOutbound struct {
+	ID       PeerID
+	Resource int // as in Child, not 0
 }
 
 // RemoveChild says to forget both halves of the child whose inbound SPI is SPI.
 type RemoveChild struct {
-	ID  PeerID
-	SPI uint32
+	ID       PeerID
+	SPI      uint32
+	Resource int // as in Child
 }
 
 // Up says that a peer has authenticated and an IKE SA stands. It is also given when
@@ -87,6 +96,8 @@ type Child struct {
 	Local, Remote     []Selector // as negotiated: ours and theirs
 	Initiator         bool       // we sent the request that made it
 	Replaces          uint32     // inbound SPI of the child that it rekeys; 0: none, or it is removed already
+	Resource          int        // 1 to Peer.Extra: of an additional child (RFC 9611), the same at both ends; 0: the first one
+	Opener            bool       // we began the first IKE SA, so that additional children are ours to make; it holds for all of an IKE SA
 }
 
 // ChildKeys is one direction of a child SA.
@@ -112,6 +123,7 @@ func (k ChildKeys) GoString() string { return k.String() }
 func (Send) action()         {}
 func (InstallChild) action() {}
 func (UseOutbound) action()  {}
+func (StopOutbound) action() {}
 func (RemoveChild) action()  {}
 func (Up) action()           {}
 func (Down) action()         {}

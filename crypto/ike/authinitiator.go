@@ -44,7 +44,7 @@ func (s *sa) sendAuth() error {
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, false)}},
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
-	ps = append(ps, ppk...)
+	ps = append(append(ps, ppk...), p.announcement()...)
 	b, err := s.seal(message.ExchangeIKEAuth, false, s.nextID, ps)
 	if err != nil {
 		return err
@@ -99,6 +99,7 @@ func (s *sa) authResponse(d Datagram, r *request, ps []message.Payload) {
 		s.beginDelete(why)
 		return
 	}
+	s.agreeExtras(ps)
 	s.install(c, in, out, nil)
 	s.resolve(c, false)
 }

@@ -66,6 +66,9 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 		}
 		return
 	}
+	if s.agreeExtras(ps); s.extras.agreed {
+		more = append(more, p.announcement()...)
+	}
 	s.respond(message.ExchangeIKEAuth, append(out, more...))
 	s.install(c, in, keysOut, nil)
 	s.resolve(c, contact)

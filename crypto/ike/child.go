@@ -19,6 +19,7 @@ type child struct {
 	in, out       uint32
 	cipher        Cipher
 	esn           bool
+	resource      int // of an additional child 1 and up (RFC 9611), else 0
 	local, remote []Selector
 	created       time.Time
 	order         uint64 // logical time of creation
@@ -61,8 +62,10 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 	c.sa, c.created, c.order = s, s.m.now, s.m.tick()
 	c.timer.fire, c.hard.fire = c.timeout, c.tooOld
 	s.m.timers.set(&c.hard, s.m.now.Add(part(p.ChildLifetime, hardPart)))
-	s.hadChild, s.refusals = true, 0
-	s.m.timers.stop(&s.childless)
+	if c.resource == 0 {
+		s.hadChild, s.refusals = true, 0
+		s.m.timers.stop(&s.childless)
+	}
 	p.children = append(p.children, c)
 	s.m.outbound[c.out] = append(s.m.outbound[c.out], c)
 	s.m.timers.set(&c.timer, s.m.now.Add(s.m.jitter(p.ChildLifetime, rekeyJitter)))
@@ -73,28 +76,34 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Local:     slices.Clone(c.local),
 		Remote:    slices.Clone(c.remote),
 		Initiator: c.initiator,
+		Resource:  c.resource,
+		Opener:    s.born().initiator,
 	}
 	if slices.Contains(p.children, replaces) {
 		a.Replaces = replaces.in
 	}
-	p.log.Debug("child installed", "in", hex32(c.in), "out", hex32(c.out), "suite", c.suiteText(),
+	p.log.Debug("child installed", "in", hex32(c.in), "out", hex32(c.out), "suite", c.suiteText(), "resource", c.resource,
 		"local", selectorText(c.local), "remote", selectorText(c.remote), "replaces", hex32(a.Replaces))
 	p.m.emit(InstallChild{p.ID, a})
+	s.tendExtras()
 }
 
-// use makes this the child that the tunnel sends on.
+// use makes this the child that the tunnel sends on, or a resource of it. Where the tunnel
+// stands, the first child says.
 func (c *child) use() {
 	p := c.sa.peer
 	c.pending = false
-	if p.using == c {
+	if p.sendsOn(c.resource) == c {
 		return
 	}
-	p.using = c
-	if !p.up || p.announced != c.sa {
-		p.announce(c.sa)
+	p.sendOn(c.resource, c)
+	if c.resource == 0 {
+		if !p.up || p.announced != c.sa {
+			p.announce(c.sa)
+		}
+		p.direct(c.sa) // the peer may have moved while there was nothing to send on
 	}
-	p.direct(c.sa) // the peer may have moved while there was nothing to send on
-	p.m.emit(UseOutbound{p.ID, c.in})
+	p.m.emit(UseOutbound{p.ID, c.in, c.resource})
 }
 
 // heard is the event.
@@ -118,11 +127,12 @@ func (c *child) drop(linger bool) {
 	}
 	c.leaving, c.pending = true, false
 	m.timers.stop(&c.hard)
-	wasUsed := p.using == c
-	if wasUsed {
-		p.using = nil
+	if p.sendsOn(c.resource) == c {
+		p.sendOn(c.resource, nil)
 		if next := p.successor(c); next != nil {
 			next.use()
+		} else if c.resource > 0 {
+			m.emit(StopOutbound{p.ID, c.resource})
 		}
 	}
 	if linger {
@@ -131,7 +141,13 @@ func (c *child) drop(linger bool) {
 	} else {
 		c.forget()
 	}
-	if s := c.sa; s.state == saEstablished && !s.hasChild() {
+	switch s := c.sa; {
+	case s.state != saEstablished:
+	case c.resource > 0:
+		if s.childOf(c.resource) == nil {
+			s.extraEnded(c)
+		}
+	case !s.hasChild():
 		m.timers.set(&s.childless, m.now.Add(childlessTime))
 	}
 }
@@ -148,11 +164,11 @@ func (c *child) forget() {
 	} else {
 		m.outbound[c.out] = rest
 	}
-	if p.using == c {
-		p.using = nil
+	if p.sendsOn(c.resource) == c {
+		p.sendOn(c.resource, nil)
 	}
 	c.leaving = true
-	m.emit(RemoveChild{p.ID, c.in})
+	m.emit(RemoveChild{p.ID, c.in, c.resource})
 }
 
 // forgetLeaving keeps to maxLeaving.
@@ -171,27 +187,22 @@ func (p *peer) forgetLeaving() {
 	}
 }
 
-// successor is the child to send on when c ends: what rekeyed it, or else the newest.
+// successor is the child to send on when c ends: what rekeyed it, or else the newest of
+// its resource.
 func (p *peer) successor(c *child) *child {
 	if r := c.replacedBy; r != nil && r.live() {
 		return r
 	}
 	for _, o := range slices.Backward(p.children) {
-		if o.live() && o.sa.state == saEstablished {
+		if o.live() && o.sa.state == saEstablished && o.resource == c.resource {
 			return o
 		}
 	}
 	return nil
 }
 
-func (s *sa) hasChild() bool {
-	for _, c := range s.peer.children {
-		if c.sa == s && c.live() {
-			return true
-		}
-	}
-	return false
-}
+// hasChild tells whether there is a first child: additional ones are nothing without.
+func (s *sa) hasChild() bool { return s.childOf(0) != nil }
 
 // timeout rekeys a live child, removes a leaving one, and deletes one that the peer
 // rekeyed and forgot.
@@ -231,10 +242,10 @@ func (c *child) hardLimit() {
 			s.dropTasks(c)
 			c.delete()
 		}
-		if s.m.now.Sub(c.created) >= hastyLimit {
+		if c.resource == 0 && s.m.now.Sub(c.created) >= hastyLimit {
 			s.enqueue(task{kind: taskNewChild})
 		}
-		c.drop(false) // and without a new child under way, childlessDue makes one
+		c.drop(false) // and without a new child under way, childlessDue or extraDue makes one
 	}
 }
 

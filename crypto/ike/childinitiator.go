@@ -18,14 +18,22 @@ func (s *sa) askChild(t task) {
 	if t.kind == taskNewChild && s.hasChild() {
 		return
 	}
+	if t.kind == taskExtraChild {
+		if t.extra = s.missingExtra(); t.extra == 0 {
+			return
+		}
+	}
 	o, err := s.newOffer(t.group)
 	if err != nil {
-		s.beginDelete(p.fail("ask for a child", err))
+		s.cannotAsk(t, p.fail("ask for a child", err))
 		return
 	}
 	var ps []message.Payload
 	if t.kind == taskRekeyChild {
 		ps = append(ps, &message.Notify{Protocol: message.ProtocolESP, SPI: message.ChildSPI(t.child.in), Type: message.NotifyRekeySA})
+	}
+	if k := t.resource(); k > 0 {
+		ps = append(ps, resourceInfo(k))
 	}
 	ps = append(ps,
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, p.PFS)}},
@@ -37,6 +45,18 @@ func (s *sa) askChild(t task) {
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
 	s.ask(t, message.ExchangeCreateChildSA, ps, o)
+}
+
+// cannotAsk takes a failure of ours. Without the first child the IKE SA is of no use.
+func (s *sa) cannotAsk(t task, why Reason) {
+	if t.resource() == 0 {
+		s.beginDelete(why)
+		return
+	}
+	if t.child != nil {
+		t.child.rekeying = false
+	}
+	s.extraFailed(&request{task: t}, why)
 }
 
 // newOffer draws what a CREATE_CHILD_SA request needs. A group of 0 means the one that
@@ -65,33 +85,46 @@ func (s *sa) childResponse(r *request, ps []message.Payload) {
 	}
 	for n := range message.All[*message.Notify](ps) {
 		if n.Type.IsError() {
-			if old != nil && old.collision != nil {
-				old.replaced(old.collision, replacedTime) // the peer's rekey went through
-				old.collision = nil
-			}
+			old.rekeyedByPeer()
 			s.childError(r, n)
 			return
 		}
 	}
 	nonce, err := message.One[*message.Nonce](ps)
 	if err != nil {
-		s.beginDelete(Reason{ReasonInvalidSyntax, "CREATE_CHILD_SA response: " + err.Error()})
+		s.badChild(r, Reason{ReasonInvalidSyntax, "CREATE_CHILD_SA response: " + err.Error()})
 		return
 	}
 	c, in, out, why := s.acceptChild(r.offer, nonce.Data, ps)
+	if why.Code == ReasonNone && r.resource() > 0 {
+		why = s.unwanted(c)
+	}
 	if why.Code != ReasonNone {
-		s.beginDelete(why)
+		s.badChild(r, why)
 		return
 	}
+	c.resource = r.resource()
 	if slices.Contains(r.stillborn, c.out) {
-		s.tryLater(old)
+		s.tryLater(r)
 		return
 	}
 	s.install(c, in, out, old)
-	if old == nil {
-		s.settleNew(c, r.offer)
-	} else {
+	switch {
+	case old != nil:
 		s.settleRekey(old, c)
+	case c.resource > 0:
+		s.settleExtra(c)
+	default:
+		s.settleNew(c, r.offer)
+	}
+}
+
+// rekeyedByPeer takes the peer's rekey of a child, which may be nil, for the one that went
+// through: ours, begun at the same time, did not.
+func (c *child) rekeyedByPeer() {
+	if c != nil && c.collision != nil {
+		c.replaced(c.collision, replacedTime)
+		c.collision = nil
 	}
 }
 
@@ -117,7 +150,7 @@ func (s *sa) settleRekey(old, c *child) {
 // settleNew does the same for children that both ends made anew.
 func (s *sa) settleNew(c *child, o *offer) {
 	for _, other := range slices.Clone(s.peer.children) {
-		if other.sa != s || other == c || !other.live() {
+		if other.sa != s || other == c || other.resource > 0 || !other.live() {
 			continue
 		}
 		if !other.initiator && other.order > o.order && lessNonce(c.lowNonce, other.lowNonce) {
@@ -152,7 +185,7 @@ func (s *sa) childError(r *request, n *message.Notify) {
 			return
 		}
 	case message.NotifyTemporaryFailure:
-		s.tryLater(old)
+		s.tryLater(r)
 		return
 	case message.NotifyChildSANotFound:
 		// The peer deleted it, and says so or has lost it; or does not have it yet, if
@@ -161,8 +194,16 @@ func (s *sa) childError(r *request, n *message.Notify) {
 			old.delete()
 			old.drop(true)
 		}
+		if r.resource() > 0 {
+			s.extraFailed(r, s.childRefused(n.Type))
+			return
+		}
 		s.m.timers.stop(&s.childless)
 		s.enqueue(task{kind: taskNewChild})
+		return
+	}
+	if r.resource() > 0 {
+		s.extraRefused(r, n.Type)
 		return
 	}
 	why := s.childRefused(n.Type)
@@ -181,10 +222,13 @@ func (s *sa) childError(r *request, n *message.Notify) {
 const refusedRekey = 60 * time.Second
 
 // tryLater repeats what the peer was too busy for.
-func (s *sa) tryLater(old *child) {
-	switch {
+func (s *sa) tryLater(r *request) {
+	switch old := r.child; {
 	case old != nil && old.live() && old.replacedBy == nil:
 		s.m.timers.set(&old.timer, s.m.now.Add(s.m.busyPause(&old.refusals)))
+	case r.extra > 0:
+		s.extras.failures++
+		s.tendExtras()
 	case !s.hasChild():
 		s.m.timers.set(&s.childless, s.m.now.Add(s.m.busyPause(&s.refusals)))
 	}

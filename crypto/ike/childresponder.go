@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxChildren = 16 // of one IKE SA, without leaving ones
+	maxChildren = 16 // of one IKE SA, without leaving ones; and two more for each Peer.Extra
 	maxLeaving  = 64 // leaving ones of a peer: the oldest is forgotten first
 )
 
@@ -51,7 +51,7 @@ func (s *sa) admitChild(ps []message.Payload) (old *child, refused *refusal) {
 			count++
 		}
 	}
-	if count >= maxChildren {
+	if count >= maxChildren+2*s.peer.Extra {
 		return nil, &refusal{message.NotifyNoAdditionalSAs, nil, RejectBusy, "too many children"}
 	}
 	rekey := message.FindNotify(ps, message.NotifyRekeySA)
@@ -94,6 +94,13 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 	if err != nil {
 		return &refusal{message.NotifyInvalidSyntax, nil, RejectSyntax, err.Error()}
 	}
+	var resource int
+	var refused *refusal
+	if old != nil {
+		resource = old.resource
+	} else if resource, refused = s.resourceOf(ps); refused != nil {
+		return refused
+	}
 	nr, err := s.m.random(nonceLen)
 	if err != nil {
 		return &refusal{message.NotifyTemporaryFailure, nil, RejectBusy, p.fail("answer CREATE_CHILD_SA", err).Detail}
@@ -106,12 +113,23 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 	if refused == nil && old == nil {
 		refused = s.refuseSecond(c)
 	}
+	if refused == nil && old == nil && resource > 0 {
+		refused = s.refuseUnlike(c)
+	}
 	if refused != nil {
 		return refused
 	}
+	var lost *child
+	if resource > 0 {
+		answer = append(answer, resourceInfo(resource))
+		lost = s.childOf(resource)
+	}
+	c.resource = resource
 	s.install(c, in, out, old)
 	s.respond(message.ExchangeCreateChildSA, answer)
 	switch {
+	case old == nil && lost != nil:
+		lost.replaced(c, crossingWait) // the peer would not ask if it had it
 	case old == nil:
 	case s.req != nil && s.req.kind == taskRekeyChild && s.req.child == old:
 		old.collision = c
@@ -120,7 +138,7 @@ func (s *sa) makeChild(ps []message.Payload, old *child) *refusal {
 		old.rekeying = false
 		old.replaced(c, replacedTime)
 	}
-	if p.using == nil {
+	if p.using == nil && resource == 0 {
 		c.use()
 	}
 	return nil

@@ -134,6 +134,7 @@ func (s *sa) request(d Datagram, h message.Header, sealed message.Payload) {
 		return
 	}
 	s.heardFrom()
+	s.confirmExtras()
 	switch h.Exchange {
 	case message.ExchangeInformational:
 		s.informational(d, ps)
@@ -231,7 +232,9 @@ func (s *sa) response(d Datagram, h message.Header, sealed message.Payload) {
 	case r.kind == taskPath:
 		s.pathAnswered(r)
 	case r.kind == taskDeleteChild:
-		r.child.drop(true)
+		if r.child != nil {
+			r.child.drop(true)
+		}
 	case r.offer != nil:
 		s.childResponse(r, ps)
 	}
@@ -246,7 +249,7 @@ func (k taskKind) exchange() message.ExchangeType {
 		return message.ExchangeIKEIntermediate
 	case taskAuth:
 		return message.ExchangeIKEAuth
-	case taskNewChild, taskRekeyChild, taskRekeyIKE:
+	case taskNewChild, taskExtraChild, taskRekeyChild, taskRekeyIKE:
 		return message.ExchangeCreateChildSA
 	}
 	return message.ExchangeInformational

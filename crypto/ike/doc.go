@@ -26,6 +26,16 @@
 // notice, and all that the tunnel sees of it is a new Up. Keys that no rekey replaced end
 // at 5/4 of their lifetime; a new handshake then follows, for an IKE SA shortly before.
 //
+// # Additional child SAs
+//
+// With Peer.Extra at both ends a tunnel gets additional children (RFC 9611), each with the
+// number of a resource, such as a core, and the first one's selectors. SA_RESOURCE_INFO and
+// a Vendor ID of ours in IKE_AUTH announce it, so other peers are not asked. Who began makes
+// them, one after another, and makes anew what ended; they are rekeyed like the first one
+// and go over to a rekeyed IKE SA with it. What becomes of them never ends the tunnel.
+//
+// # Collisions
+//
 // Both ends may rekey, make and close at the same time. What then goes on is decided by
 // nonces (RFC 7296 §2.8.1, §2.8.2), and what cannot be done beside one another is refused
 // by TEMPORARY_FAILURE (§2.25) and tried again. A window of one keeps these cases few:

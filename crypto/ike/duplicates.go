@@ -114,6 +114,7 @@ func (s *sa) childlessDue() {
 	case p.wanted || p.Remote.IsValid():
 		s.enqueue(task{kind: taskNewChild})
 	case p.up && p.using == nil:
+		s.deleteExtras()
 		p.lost(Reason{ReasonDeleted, "the peer deleted the child SA"})
 	}
 }

@@ -21,7 +21,7 @@ const (
 	fuzzTwice                      // and once more
 )
 
-const fuzzStates = 13
+const fuzzStates = 15
 
 // FuzzMachine gives arbitrary bytes to machines in every state, logging at trace
 // level: as a datagram, behind a header with the right SPIs, and as payloads sealed with
@@ -50,6 +50,9 @@ func FuzzMachine(f *testing.F) {
 			plain(&message.Notify{Type: message.NotifyTemporaryFailure}),
 			plain(&message.Notify{Type: message.NotifyInvalidKEPayload, Data: []byte{0, 19}}),
 			plain(&message.Notify{Type: message.NotifyNoAdditionalSAs}),
+			plain(&message.Notify{Type: message.NotifyTSMaxQueue}),
+			plain(resourceInfo(1), &message.SA{Proposals: []message.Proposal{esp}}, nonce,
+				&message.TSi{TrafficSelectors: wireSelectors(all)}, &message.TSr{TrafficSelectors: wireSelectors(all)}),
 		},
 		message.ExchangeInformational: {
 			plain(&message.Delete{Protocol: message.ProtocolIKE}),
@@ -125,7 +128,11 @@ func fuzzState(t *testing.T, state byte) *stage {
 	}
 	w := newWorld(t, 1)
 	st := &stage{w: w}
-	st.a, st.b = pair(w, nil)
+	extra := 0
+	if state >= 13 {
+		extra = 2
+	}
+	st.a, st.b = pair(w, extraPair(extra, extra))
 	st.a.log, st.b.log = traceLogger(), traceLogger()
 	st.a.boot()
 	st.b.boot()
@@ -151,6 +158,9 @@ func fuzzState(t *testing.T, state byte) *stage {
 		st.a.closeChild()
 	case 10:
 		st.a.closeIKE()
+	case 14: // an additional child is being made
+		st.b.closeExtra(1)
+		w.until(5*time.Second, "a request", func() bool { return only(st.a).req != nil && only(st.a).req.kind == taskExtraChild })
 	}
 	return st
 }

@@ -65,6 +65,8 @@ func (s *sa) handOver(n *sa) {
 		}
 	}
 	n.hadChild, n.childGroup = s.hadChild, s.childGroup
+	n.extras = s.extras
+	n.extras.most = p.Extra
 	if s.childless.isSet() {
 		m.timers.set(&n.childless, s.childless.at)
 	}
@@ -78,6 +80,7 @@ func (s *sa) handOver(n *sa) {
 	s.waitForDelete()
 	n.heardFrom()
 	n.age()
+	n.tendExtras()
 	p.log.Debug("IKE SA rekeyed", "spi_i", n.spiI, "spi_r", n.spiR, "suite", n.suite, "initiator", n.initiator)
 	if p.up && p.announced == s {
 		p.announce(n)

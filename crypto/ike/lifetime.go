@@ -22,7 +22,7 @@ func (s *sa) age() {
 
 // stopAging is for an SA that ends otherwise.
 func (s *sa) stopAging() {
-	for _, t := range []*timer{&s.soft, &s.hard, &s.dpd, &s.childless, &s.suspect} {
+	for _, t := range []*timer{&s.soft, &s.hard, &s.dpd, &s.childless, &s.suspect, &s.more} {
 		s.m.timers.stop(t)
 	}
 }
@@ -51,6 +51,11 @@ func (p *peer) rekey(ike bool) {
 		}
 	case c != nil:
 		c.softLimit()
+		for _, c := range p.extra {
+			if c != nil {
+				c.softLimit()
+			}
+		}
 	}
 }
 

@@ -71,6 +71,10 @@ type Peer struct {
 	ESN bool // offer and prefer extended sequence numbers; a peer without them gets none
 	PFS bool // a fresh Diffie-Hellman in every child rekey
 
+	// Extra is how many additional children (RFC 9611) there are to be beside the first
+	// one, if the peer knows them too: 0 to MaxExtra. Both ends' smaller number counts.
+	Extra int
+
 	// NoMLKEM leaves ML-KEM-768 beside the group (RFC 9370) out of what is offered and
 	// preferred. A peer that was let in with it is not refused: it is no weaker.
 	NoMLKEM bool
@@ -101,6 +105,8 @@ func (p *Peer) Validate() error {
 		return fail("remote address %v has no port", p.Remote.Addr())
 	case p.ChildLifetime < 0 || p.IKELifetime < 0 || p.DPD.Interval < 0 || p.DPD.Timeout < 0:
 		return fail("a negative duration")
+	case p.Extra < 0 || p.Extra > MaxExtra:
+		return fail("%d additional child SAs: 0 to %d", p.Extra, MaxExtra)
 	}
 	if err := p.Auth.validate(p.LocalID, p.RemoteID); err != nil {
 		return fail("%v", err)

@@ -32,6 +32,7 @@ type peer struct {
 	sas       []*sa    // authenticated, oldest first
 	children  []*child // of all of them, and the leaving ones; oldest first
 	using     *child   // what the tunnel sends on
+	extra     []*child // what it sends on for resources 1 and up; nil where there is none
 	up        bool     // Up was given, and no Down since
 	announced *sa      // the SA of the last Up
 	endpoint  Endpoint // last one given
@@ -57,7 +58,7 @@ func (m *Machine) addPeer(cfg Peer) {
 	cfg.IKELifetime = cmp.Or(cfg.IKELifetime, 8*time.Hour)
 	cfg.DPD.Interval = cmp.Or(cfg.DPD.Interval, 10*time.Second)
 	cfg.DPD.Timeout = cmp.Or(cfg.DPD.Timeout, 20*time.Second)
-	p := &peer{Peer: cfg, m: m, log: m.log.With("peer", cfg.Name)}
+	p := &peer{Peer: cfg, m: m, log: m.log.With("peer", cfg.Name), extra: make([]*child, cfg.Extra)}
 	p.reconnect.fire = func() { p.start(p.Remote, p.local) }
 	m.peers[cfg.ID] = p
 	m.byID[cfg.RemoteID.Key()] = append(m.byID[cfg.RemoteID.Key()], p)
@@ -219,7 +220,7 @@ func (m *Machine) Status(id PeerID) PeerStatus {
 	for _, c := range p.children {
 		cs := ChildStatus{SPIIn: c.in, SPIOut: c.out, Suite: c.suiteText(), Created: c.created,
 			Local: slices.Clone(c.local), Remote: slices.Clone(c.remote),
-			Sending: c == p.using, Leaving: c.leaving}
+			Sending: c == p.sendsOn(c.resource), Leaving: c.leaving, Resource: c.resource}
 		st.Children = append(st.Children, cs)
 		rekeying = rekeying || c.rekeying || c.replacedBy != nil && !c.leaving
 	}

@@ -47,7 +47,7 @@ func (s *sa) busy() string {
 	case s.rival != nil:
 		return "the IKE SA is being rekeyed"
 	case s.req == nil:
-	case s.req.kind == taskNewChild || s.req.kind == taskRekeyChild:
+	case s.req.kind == taskNewChild || s.req.kind == taskExtraChild || s.req.kind == taskRekeyChild:
 		return "a child is being made"
 	case s.req.kind == taskDeleteChild:
 		return "a child is being closed"

@@ -20,7 +20,7 @@ const (
 	closeTimeout = 5 * time.Second
 	busyWait     = 1500 * time.Millisecond // after TEMPORARY_FAILURE
 	heardFactor  = 4                       // ESP that goes on stretches a request's timeout at most so far
-	maxTasks     = 64
+	maxTasks     = 64                      // and four more for each Peer.Extra
 
 	childlessTime = 3 * time.Second // for the peer to make a child of an SA that lost its last
 )
@@ -33,6 +33,7 @@ const (
 	taskAuth
 	taskProbe
 	taskNewChild
+	taskExtraChild
 	taskRekeyChild
 	taskDeleteChild
 	taskRekeyIKE
@@ -44,11 +45,14 @@ const (
 type task struct {
 	kind  taskKind
 	child *child
+	extra int   // under way: resource of the additional child that it makes, or 0
 	group Group // the group that the peer wants, or 0
 	tries int   // of INVALID_KE_PAYLOAD
 
 	urgent int // sends left at the urgent pace
 	size   int // of the packet, for a path probe
+
+	orphan uint32 // without child: inbound SPI of one to be closed that was not installed here
 }
 
 // request is the one request under way.
@@ -78,7 +82,7 @@ func (s *sa) enqueue(t task) {
 	if slices.ContainsFunc(s.tasks, func(o task) bool { return o.kind == t.kind && o.child == t.child }) {
 		return
 	}
-	if len(s.tasks) >= maxTasks && t.kind != taskDeleteIKE {
+	if len(s.tasks) >= maxTasks+4*s.peer.Extra && t.kind != taskDeleteIKE {
 		s.beginDelete(Reason{ReasonLocal, "too many exchanges wait for " + s.remote.String()})
 		return
 	}
@@ -102,9 +106,13 @@ func (s *sa) pump() {
 		case taskDeleteIKE:
 			s.ask(t, message.ExchangeInformational, []message.Payload{&message.Delete{Protocol: message.ProtocolIKE}}, nil)
 		case taskDeleteChild:
+			spi := t.orphan
+			if t.child != nil {
+				spi = t.child.in
+			}
 			s.ask(t, message.ExchangeInformational,
-				[]message.Payload{&message.Delete{Protocol: message.ProtocolESP, SPIs: []uint32{t.child.in}}}, nil)
-		case taskNewChild, taskRekeyChild:
+				[]message.Payload{&message.Delete{Protocol: message.ProtocolESP, SPIs: []uint32{spi}}}, nil)
+		case taskNewChild, taskExtraChild, taskRekeyChild:
 			s.askChild(t)
 		case taskRekeyIKE:
 			s.askRekey(t)

@@ -76,6 +76,7 @@ type sa struct {
 	asked                    time.Time // since when suspect waits for an answer
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
+	extras                   extras
 
 	refusals int    // TEMPORARY_FAILUREs in a row to our rekey of it, or to a new child
 	rekeying bool   // our rekey of it is due or under way
@@ -87,7 +88,7 @@ type sa struct {
 
 	retry, dpd, expire, childless, suspect, stale timer
 	soft, hard                                    timer
-	verdictDue                                    timer
+	verdictDue, more                              timer
 	why                                           Reason // of expire
 	lastHint                                      time.Time
 }
@@ -125,6 +126,7 @@ func (m *Machine) newSA(initiator bool, local, remote netip.AddrPort) *sa {
 	s.soft.fire = s.rekey
 	s.hard.fire = s.tooOld
 	s.verdictDue.fire = s.decidePath
+	s.more.fire = s.extraDue
 	return s
 }
 
@@ -236,7 +238,7 @@ func (s *sa) close() {
 }
 
 func (s *sa) stopTimers() {
-	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.soft, &s.hard, &s.stale, &s.verdictDue} {
+	for _, t := range []*timer{&s.retry, &s.dpd, &s.expire, &s.childless, &s.suspect, &s.soft, &s.hard, &s.stale, &s.verdictDue, &s.more} {
 		s.m.timers.stop(t)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // script is two gateways that are up, ESP both ways, and a wire whose IKE messages have
 // names: "a rekey" is the request of a, "b re rekey" the answer to it. Others are
-// create, delete (of a child), rekey-ike, delete-ike and probe.
+// create, extra (an additional child), delete (of a child), rekey-ike, delete-ike and probe.
 type script struct {
 	*world
 	a, b    *node
@@ -78,6 +78,7 @@ func newScript(t testing.TB, seed uint64, change func(a, b *Peer)) *script {
 	s.run(5 * time.Second)
 	s.quiet()
 	s.strict, s.started = true, true
+	clear(s.delivered)
 	s.a.traffic, s.b.traffic = true, true
 	s.run(100 * time.Millisecond)
 	return s
@@ -105,6 +106,8 @@ func (s *script) name(p *packet) (name string, again bool) {
 			kind = "auth"
 		case x == 36 && strings.Contains(text, "REKEY_SA"):
 			kind = "rekey"
+		case x == 36 && strings.Contains(text, "SA_RESOURCE_INFO"):
+			kind = "extra"
 		case x == 36 && strings.Contains(text, "TSi"):
 			kind = "create"
 		case x == 36:
@@ -120,7 +123,7 @@ func (s *script) name(p *packet) (name string, again bool) {
 	s.kinds[string(p.ike)] = name
 	s.names = append(s.names, name)
 	for _, e := range []string{"TEMPORARY_FAILURE", "CHILD_SA_NOT_FOUND", "INVALID_KE_PAYLOAD", "NO_PROPOSAL_CHOSEN",
-		"NO_ADDITIONAL_SAS", "INVALID_SYNTAX", "TS_UNACCEPTABLE"} {
+		"NO_ADDITIONAL_SAS", "INVALID_SYNTAX", "TS_UNACCEPTABLE", "TS_MAX_QUEUE"} {
 		if strings.Contains(text, e) {
 			s.errors[n.name+" "+e]++
 		}

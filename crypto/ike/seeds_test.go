@@ -81,6 +81,9 @@ func chaos(t testing.TB, seed uint64, mute bool) *world {
 				p.IKELifetime = time.Duration(3+r.IntN(30)) * time.Second
 			}
 		}
+		if r.IntN(3) == 0 {
+			a.Extra, b.Extra = r.IntN(4), r.IntN(4)
+		}
 	})
 	for _, n := range w.nodes {
 		n.packet = []int{0, 576, 900, 1500}[r.IntN(4)]
@@ -117,7 +120,7 @@ func (w *world) incident(r *rand.Rand, a, b *node, onlyA bool) {
 		n, o = b, a
 	}
 	pause := func() { w.run(time.Duration(r.IntN(30)) * time.Millisecond) }
-	switch r.IntN(17) {
+	switch r.IntN(20) {
 	case 0:
 		n.kill()
 		w.run(time.Duration(r.IntN(40000)) * time.Millisecond)
@@ -171,6 +174,17 @@ func (w *world) incident(r *rand.Rand, a, b *node, onlyA bool) {
 	case 16:
 		a.addr = netip.AddrPortFrom(a.addr.Addr(), uint16(20000+r.IntN(20000)))
 		w.logf("a is at %v from now on", a.addr)
+	case 17, 18, 19:
+		for range 1 + r.IntN(3) {
+			if r.IntN(2) == 0 {
+				n, o = o, n
+			}
+			[]func(k int){n.softExtra, n.hardExtra, n.closeExtra}[r.IntN(3)](1 + r.IntN(3))
+			if r.IntN(2) == 0 {
+				[]func(){n.rekeyIKE, n.soft, o.rekeyIKE, o.soft, o.closeChild}[r.IntN(5)]()
+			}
+			pause()
+		}
 	}
 }
 
@@ -217,6 +231,30 @@ func (n *node) hard() {
 			n.w.logf("%s: hard limit of %08x", n.name, spi)
 			n.step(HardLimit{ID: id, SPI: spi})
 		}
+	}
+}
+
+// softExtra, hardExtra and closeExtra do to the additional child of a resource, if there is
+// one, what soft, hard and closeChild do to the first child.
+
+func (n *node) softExtra(k int) {
+	if id := n.peers[0].ID; n.sendsOn(id, k) != 0 {
+		n.w.logf("%s: soft limit of %08x, resource %d", n.name, n.sendsOn(id, k), k)
+		n.step(SoftLimit{ID: id, SPI: n.sendsOn(id, k)})
+	}
+}
+
+func (n *node) hardExtra(k int) {
+	if id := n.peers[0].ID; n.sendsOn(id, k) != 0 {
+		n.w.logf("%s: hard limit of %08x, resource %d", n.name, n.sendsOn(id, k), k)
+		n.step(HardLimit{ID: id, SPI: n.sendsOn(id, k)})
+	}
+}
+
+func (n *node) closeExtra(k int) {
+	if id := n.peers[0].ID; n.sendsOn(id, k) != 0 {
+		n.w.logf("%s deletes %08x, resource %d", n.name, n.sendsOn(id, k), k)
+		n.inside(n.m.child(id, n.sendsOn(id, k)).delete)
 	}
 }
 

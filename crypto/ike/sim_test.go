@@ -82,6 +82,7 @@ type node struct {
 	children map[uint32]*Child
 	owner    map[uint32]PeerID
 	using    map[PeerID]uint32
+	extra    map[resource]uint32 // what additional children to send on
 	endpoint map[PeerID]netip.AddrPort
 	heard    map[uint32]time.Time
 	up       map[PeerID]bool
@@ -94,6 +95,12 @@ type node struct {
 	sentIKE  int
 	skew     time.Duration // of its clock
 	unknown  int
+}
+
+// resource is one of a peer's that has an additional child.
+type resource struct {
+	id PeerID
+	k  int
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
@@ -143,6 +150,7 @@ func (n *node) boot() {
 	n.m = New(Config{Rand: source, Log: n.log, Limits: n.limits, MaxPacket: n.packet, SPI: func() (uint32, error) { spi++; return spi, nil }})
 	n.children, n.owner = map[uint32]*Child{}, map[uint32]PeerID{}
 	n.using, n.endpoint = map[PeerID]uint32{}, map[PeerID]netip.AddrPort{}
+	n.extra = map[resource]uint32{}
 	n.heard, n.up = map[uint32]time.Time{}, map[PeerID]bool{}
 	n.w.logf("%s boots", n.name)
 	for _, p := range n.peers {
@@ -154,7 +162,7 @@ func (n *node) kill() {
 	n.w.logf("%s dies", n.name)
 	n.alive = false
 	n.m = nil
-	n.children, n.using = map[uint32]*Child{}, map[PeerID]uint32{}
+	n.children, n.using, n.extra = map[uint32]*Child{}, map[PeerID]uint32{}, map[resource]uint32{}
 }
 
 func (n *node) step(ev Event) {
@@ -191,6 +199,9 @@ func (n *node) do(a Action) {
 		if c.Replaces != 0 && n.children[c.Replaces] == nil {
 			w.failf("%s: %08x replaces %08x, which is not there", n.name, c.Inbound.SPI, c.Replaces)
 		}
+		if c.Replaces != 0 && n.children[c.Replaces].Resource != c.Resource {
+			w.failf("%s: %08x of resource %d replaces one of %d", n.name, c.Inbound.SPI, c.Resource, n.children[c.Replaces].Resource)
+		}
 		n.children[c.Inbound.SPI] = &c
 		n.owner[c.Inbound.SPI] = a.ID
 		w.logf("%s installs in %v out %v replaces %08x", n.name, c.Inbound, c.Outbound, c.Replaces)
@@ -199,7 +210,22 @@ func (n *node) do(a Action) {
 		if n.children[a.SPI] == nil || n.owner[a.SPI] != a.ID {
 			w.failf("%s is to use %08x, which is not installed", n.name, a.SPI)
 		}
+		if a.Resource != n.children[a.SPI].Resource {
+			w.failf("%s is to use %08x for resource %d, it is of %d", n.name, a.SPI, a.Resource, n.children[a.SPI].Resource)
+		}
+		if a.Resource > 0 {
+			if !n.up[a.ID] {
+				w.failf("%s is to use an additional child %08x while down", n.name, a.SPI)
+			}
+			n.extra[resource{a.ID, a.Resource}] = a.SPI
+			break
+		}
 		n.using[a.ID] = a.SPI
+	case StopOutbound:
+		if a.Resource == 0 || n.extra[resource{a.ID, a.Resource}] == 0 {
+			w.failf("%s is to stop sending for resource %d, which it does not", n.name, a.Resource)
+		}
+		delete(n.extra, resource{a.ID, a.Resource})
 	case RemoveChild:
 		if n.children[a.SPI] == nil {
 			w.failf("%s is to remove %08x, which is not installed", n.name, a.SPI)
@@ -208,12 +234,15 @@ func (n *node) do(a Action) {
 		if n.using[a.ID] == a.SPI {
 			delete(n.using, a.ID)
 		}
+		if r := (resource{a.ID, a.Resource}); n.extra[r] == a.SPI {
+			delete(n.extra, r)
+		}
 	case Up:
 		n.up[a.ID] = true
 		n.ups++
 	case Down:
 		for spi, owner := range n.owner {
-			if c := n.children[spi]; owner == a.ID && c != nil && n.using[a.ID] == spi {
+			if c := n.children[spi]; owner == a.ID && c != nil && n.sendsOn(a.ID, c.Resource) == spi {
 				w.failf("%s: Down while sending on %08x", n.name, spi)
 			}
 		}
@@ -298,21 +327,32 @@ func (w *world) deliver(p *packet) {
 	}
 }
 
-// sendESP sends one packet to every peer that there is a child for.
+// sendsOn is the inbound SPI of what n sends on for a resource, or 0.
+func (n *node) sendsOn(id PeerID, k int) uint32 {
+	if k == 0 {
+		return n.using[id]
+	}
+	return n.extra[resource{id, k}]
+}
+
+// sendESP sends one packet to every peer on each child that there is.
 func (n *node) sendESP() {
 	for _, p := range n.peers {
-		spi, ok := n.using[p.ID]
-		if !ok {
-			continue
-		}
-		c := n.children[spi]
-		if n.w.strict {
-			if to := n.w.nodeAt(n.endpoint[p.ID]); to != nil && to.children[c.Outbound.SPI] == nil {
-				n.w.failf("%s sends on %08x before %s has it", n.name, c.Outbound.SPI, to.name)
+		for k := range p.Extra + 1 {
+			if c := n.children[n.sendsOn(p.ID, k)]; c != nil {
+				n.sendOn(p.ID, c)
 			}
 		}
-		n.w.transmit(&packet{from: n.addr, to: n.endpoint[p.ID], esp: &espPacket{c.Outbound.SPI, c.Outbound.Keymat}})
 	}
+}
+
+func (n *node) sendOn(id PeerID, c *Child) {
+	if n.w.strict {
+		if to := n.w.nodeAt(n.endpoint[id]); to != nil && to.children[c.Outbound.SPI] == nil {
+			n.w.failf("%s sends on %08x before %s has it", n.name, c.Outbound.SPI, to.name)
+		}
+	}
+	n.w.transmit(&packet{from: n.addr, to: n.endpoint[id], esp: &espPacket{c.Outbound.SPI, c.Outbound.Keymat}})
 }
 
 // run lets d of virtual time pass.
@@ -371,23 +411,24 @@ func (w *world) until(limit time.Duration, what string, ok func() bool) time.Dur
 	return w.now.Sub(from)
 }
 
-// quiet checks what must hold once all has settled: one IKE SA and one child pair
-// between every two peers that know each other, and nothing left over.
+// quiet checks what must hold once all has settled: one IKE SA, one child pair and the
+// additional ones between every two peers that know each other, and nothing left over.
 func (w *world) quiet() {
 	w.t.Helper()
 	for _, n := range w.nodes {
-		want := 0
+		want, children := 0, 0
 		for _, cfg := range n.peers {
 			o := w.partner(cfg)
 			if o == nil || !o.alive {
 				continue
 			}
 			want++
+			children += 1 + min(cfg.Extra, o.peerOf(cfg).Extra)
 			w.quietPeer(n, o, cfg)
 		}
-		if len(n.m.sas) != want || n.m.halfOpen.open != 0 || len(n.m.halfOpen.perAddr) != 0 || len(n.children) != want {
+		if len(n.m.sas) != want || n.m.halfOpen.open != 0 || len(n.m.halfOpen.perAddr) != 0 || len(n.children) != children {
 			w.failf("%s has %d IKE SAs, %d children and %d half-open ones, want %d, %d and 0", n.name,
-				len(n.m.sas), len(n.children), n.m.halfOpen.open, want, want)
+				len(n.m.sas), len(n.children), n.m.halfOpen.open, want, children)
 		}
 	}
 }
@@ -396,16 +437,37 @@ func (w *world) quietPeer(n, o *node, cfg Peer) {
 	w.t.Helper()
 	back := o.peerOf(cfg)
 	p, q := n.m.peers[cfg.ID], o.m.peers[back.ID]
-	if len(p.sas) != 1 || p.attempt != nil || p.using == nil || len(p.children) != 1 || !p.up || !n.up[cfg.ID] {
+	extra := min(cfg.Extra, back.Extra)
+	if len(p.sas) != 1 || p.attempt != nil || p.using == nil || len(p.children) != 1+extra || !p.up || !n.up[cfg.ID] {
 		w.failf("%s has %d SAs, attempt %v, %d children, up %v", n.name, len(p.sas), p.attempt != nil, len(p.children), p.up)
 	}
 	if len(q.sas) != 1 || p.sas[0].spiI != q.sas[0].spiI || p.sas[0].spiR != q.sas[0].spiR || p.sas[0].initiator == q.sas[0].initiator {
 		w.failf("%s and %s do not have the same IKE SA", n.name, o.name)
 	}
-	c := n.children[n.using[cfg.ID]]
-	d := o.children[o.using[back.ID]]
+	for k := range extra + 1 {
+		w.quietChild(n, o, n.children[n.sendsOn(cfg.ID, k)], o.children[o.sendsOn(back.ID, k)], k)
+	}
+	if n.endpoint[cfg.ID] != o.addr {
+		w.failf("%s sends to %v, %s is at %v", n.name, n.endpoint[cfg.ID], o.name, o.addr)
+	}
+	st := n.m.Status(cfg.ID)
+	if st.State != StateUp || len(st.Children) != 1+extra || st.Reason.Code != ReasonNone ||
+		slices.ContainsFunc(st.Children, func(c ChildStatus) bool { return !c.Sending || c.Leaving }) {
+		w.failf("status of %s: %+v", n.name, st)
+	}
+}
+
+// quietChild checks that two ends have the same child of a resource.
+func (w *world) quietChild(n, o *node, c, d *Child, k int) {
+	w.t.Helper()
 	if c == nil || d == nil {
-		w.failf("%s or %s sends on nothing", n.name, o.name)
+		w.failf("%s or %s sends on nothing for resource %d", n.name, o.name, k)
+	}
+	if c.Opener == d.Opener {
+		w.failf("%s and %s do not agree on who began", n.name, o.name)
+	}
+	if c.Resource != k || d.Resource != k {
+		w.failf("%s and %s send on children of resources %d and %d for %d", n.name, o.name, c.Resource, d.Resource, k)
 	}
 	if c.Outbound.SPI != d.Inbound.SPI || c.Inbound.SPI != d.Outbound.SPI ||
 		!bytes.Equal(c.Outbound.Keymat, d.Inbound.Keymat) || !bytes.Equal(c.Inbound.Keymat, d.Outbound.Keymat) ||
@@ -415,12 +477,6 @@ func (w *world) quietPeer(n, o *node, cfg Peer) {
 	}
 	if !slices.Equal(c.Local, d.Remote) || !slices.Equal(c.Remote, d.Local) {
 		w.failf("%s and %s have different selectors", n.name, o.name)
-	}
-	if n.endpoint[cfg.ID] != o.addr {
-		w.failf("%s sends to %v, %s is at %v", n.name, n.endpoint[cfg.ID], o.name, o.addr)
-	}
-	if st := n.m.Status(cfg.ID); st.State != StateUp || len(st.Children) != 1 || !st.Children[0].Sending || st.Reason.Code != ReasonNone {
-		w.failf("status of %s: %+v", n.name, st)
 	}
 }
 

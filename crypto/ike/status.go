@@ -57,6 +57,7 @@ type ChildStatus struct {
 	Local, Remote []Selector
 	Sending       bool // UseOutbound was given, and no newer child replaced it
 	Leaving       bool // replaced or deleted: inbound only, until RemoveChild
+	Resource      int  // of an additional child 1 and up, else 0
 }
 
 // Counters count a tunnel's messages since AddPeer.

@@ -10,7 +10,8 @@
 // locked and nothing is allocated.
 //
 // The lanes of a gateway are a [Group]. Each tunnel has one of them for its home,
-// and may move. A packet that comes to another lane goes over by a ring.
+// and may move. A packet that comes to another lane goes over by a ring, unless the tunnel
+// has a strand there.
 //
 // The control side reaches into a lane only by [Lane.Do] and [Tunnel.Do]: a function
 // that runs on the lane's goroutine between two turns. It hears of the lanes only by

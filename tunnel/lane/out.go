@@ -149,7 +149,7 @@ func (l *Lane) route(s *slot) drop.Reason {
 	if !ok {
 		return drop.NoRoute
 	}
-	s.tunnel = t
+	s.tunnel = l.strandOf(t)
 	return forward
 }
 

@@ -30,8 +30,12 @@ type Tunnel struct {
 	// PathEvents has control told of LargeSent and of PathHint.
 	PathEvents bool
 
+	Strand int // which strand it is of the tunnel with that ID, and of which lane; 0: the tunnel itself
+
 	home   atomic.Pointer[Lane] // all below but errand is of its goroutine
 	errand errand
+
+	strands []*Tunnel // by lane, each of the goroutine of that one; nil: it has none
 
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet

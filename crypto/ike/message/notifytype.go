@@ -27,6 +27,7 @@ const (
 	NotifyTemporaryFailure           NotifyType = 43
 	NotifyChildSANotFound            NotifyType = 44
 	NotifyStateNotFound              NotifyType = 47 // RFC 9370
+	NotifyTSMaxQueue                 NotifyType = 48 // RFC 9611
 )
 
 // Status notifications; of RFC 7296 section 3.10.1 where nothing else is said.
@@ -91,6 +92,7 @@ var notifyNames = map[NotifyType]string{
 	NotifyTemporaryFailure:           "TEMPORARY_FAILURE",
 	NotifyChildSANotFound:            "CHILD_SA_NOT_FOUND",
 	NotifyStateNotFound:              "STATE_NOT_FOUND",
+	NotifyTSMaxQueue:                 "TS_MAX_QUEUE",
 
 	NotifyInitialContact:                "INITIAL_CONTACT",
 	NotifySetWindowSize:                 "SET_WINDOW_SIZE",

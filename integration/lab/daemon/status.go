@@ -98,6 +98,7 @@ type TunnelStatus struct {
 	Flowing    bool              `json:"flowing"`
 	Peer       string            `json:"peer_address"`
 	Lane       int               `json:"lane"`
+	Strands    []StrandStatus    `json:"strands"`
 	BytesIn    uint64            `json:"bytes_in"`
 	BytesOut   uint64            `json:"bytes_out"`
 	PacketsIn  uint64            `json:"packets_in"`
@@ -107,6 +108,16 @@ type TunnelStatus struct {
 	MTU        MTUStatus         `json:"mtu"`
 
 	KeepalivesIn uint64 `json:"keepalives_in"`
+}
+
+// StrandStatus is what a gateway says about a strand of a tunnel.
+type StrandStatus struct {
+	InUse      bool   `json:"in_use"`
+	Opener     bool   `json:"opener"`
+	Peer       string `json:"peer_address"`
+	SPIIn      string `json:"spi_in"`
+	PacketsIn  uint64 `json:"packets_in"`
+	PacketsOut uint64 `json:"packets_out"`
 }
 
 // Up tells whether keys are agreed: a tunnel that rekeys goes on carrying packets.

@@ -56,7 +56,7 @@ func uplink(u configs.Uplink) tunnel.Uplink {
 func tunnelConfig(t *configs.Tunnel) tunnel.TunnelConfig {
 	c := tunnel.TunnelConfig{
 		Name: t.Name, PeerAddress: t.Peer.Address, PeerPort: t.Peer.Port, PeerID: t.Peer.ID,
-		Local: t.LocalSubnets, Remote: t.RemoteSubnets, Weight: t.Weight, Rate: uint64(t.Rate), CopyDSCP: t.CopyDSCP,
+		Local: t.LocalSubnets, Remote: t.RemoteSubnets, Weight: t.Weight, Rate: uint64(t.Rate), Strands: t.Strands, CopyDSCP: t.CopyDSCP,
 		Ciphers: translate(t.Crypto.Ciphers, ciphers), Groups: translate(t.Crypto.Groups, groups),
 		ESN: t.Crypto.ESN, PFS: t.Crypto.PFS, NoMLKEM: !t.Crypto.MLKEM768,
 		RekeyTime: t.Rekey.Time, RekeyBytes: uint64(t.Rekey.Bytes), RekeyPackets: t.Rekey.Packets,

@@ -71,8 +71,12 @@ func printTunnel(w io.Writer, t *tunnel.TunnelStatus) {
 		case !c.Sending:
 			note = ", not sending yet"
 		}
+		if c.Strand > 0 {
+			note = fmt.Sprintf(", of strand %d%s", c.Strand, note)
+		}
 		fmt.Fprintf(w, "  child SA\t%s, %s old, SPI in %s out %s%s\n", c.Suite, age(c.Age), c.SPIIn, c.SPIOut, note)
 	}
+	printStrands(w, t.Strands)
 	marked := ""
 	if t.CongestionIn > 0 {
 		marked = fmt.Sprintf(", %d marked on the way", t.CongestionIn)
