@@ -54,6 +54,9 @@ type Lane struct {
 
 	tun      TUN
 	tunReady bool
+
+	lingerUntil int64 // lane time
+
 	tunCount uint64 // reads of TUNs that brought something
 	routes   *Routes
 	inbound  map[uint32]*Inbound
@@ -192,11 +195,12 @@ func (l *Lane) Run() error {
 		if err := l.poll(idle); err != nil {
 			return err
 		}
+		lingers := l.lingers()
 		l.turn()
 		if l.stopped {
 			return nil
 		}
-		idle = l.rests()
+		idle = !lingers && l.rests()
 	}
 }
 

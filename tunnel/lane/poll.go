@@ -132,6 +132,7 @@ func (l *Lane) poll(wait bool) error {
 		l.counters.Sleeps.Add(1)
 		l.counters.asleepSince.Store(l.now)
 	}
+	since := l.now
 	n, err := l.await(timeout)
 	l.clock()
 	if wait {
@@ -174,6 +175,9 @@ func (l *Lane) poll(wait bool) error {
 				l.ready = append(l.ready, e)
 			}
 		}
+	}
+	if wait {
+		l.linger(since)
 	}
 	return nil
 }
