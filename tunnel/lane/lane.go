@@ -196,6 +196,9 @@ func (l *Lane) Run() error {
 			return err
 		}
 		lingers := l.lingers()
+		if lingers {
+			giveWay()
+		}
 		l.turn()
 		if l.stopped {
 			return nil

@@ -1,5 +1,7 @@
 package lane
 
+import "golang.org/x/sys/unix"
+
 // After a long sleep the processor's own sleep is deep, and to wake it takes longer than a
 // packet's whole way through the gateway. So when a lane has sent on what ended a long
 // sleep, it looks for the answer for a moment before it sleeps again. Of its time that is
@@ -23,3 +25,6 @@ func (l *Lane) lingers() bool {
 	}
 	return l.now < l.lingerUntil
 }
+
+// giveWay lets a thread run that waits for this processor: perhaps the one that is to answer.
+func giveWay() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
