@@ -7,9 +7,11 @@ const (
 	// own. What leaves at one instant is then below this time and one slice more.
 	burst = 750_000
 
-	// catchUp is how much lateness it makes up for when something waited. A caller that
-	// gets no processor for a few milliseconds must not cost the link's capacity.
-	catchUp = 4_000_000
+	// catchUp is how much lateness it makes up for when something waited: a caller that gets
+	// no processor for a moment must not cost the link's capacity. What it sends at once then
+	// waits below, where nothing can be told apart, and goes down again only by what the link
+	// has more than the rate: at 95 % of it, each millisecond delays all for twenty.
+	catchUp = 1_000_000
 
 	bitNanos = 8 * 1_000_000_000 // bits × nanoseconds of a byte a second
 )
