@@ -3,11 +3,10 @@ package lab
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,65 +52,65 @@ var pingID atomic.Uint32
 func (p Ping) Run(ctx context.Context) (PingResult, error) {
 	p.Count, p.Size = orDefault(p.Count, 10), max(8, orDefault(p.Size, 56))
 	p.Interval, p.Wait = orDefault(p.Interval, 100*time.Millisecond), orDefault(p.Wait, time.Second)
-	conn, err := p.open()
+	fd, err := p.open()
 	if err != nil {
 		return PingResult{}, fmt.Errorf("ping %s from %s: %w", p.To, p.From.Name, err)
 	}
-	defer conn.Close()
+	defer unix.Close(fd)
+	// One thread that sleeps between its system calls: others of this process that wake up
+	// for a packet would keep the processors from those who forward it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 
-	id := uint16(pingID.Add(1)) ^ uint16(os.Getpid())
-	replies := make(chan reply, p.Count) // more, as of duplicates, wait in the socket
-	go receiveReplies(conn, id, replies)
-
+	in := pingInbox{fd: fd, id: uint16(pingID.Add(1)) ^ uint16(os.Getpid()), data: make([]byte, 65536), control: make([]byte, 128)}
+	to := p.sockaddr()
 	t := pingTally{sent: make([]time.Time, 0, p.Count), seen: make([]bool, p.Count)}
-	ticker := time.NewTicker(p.Interval)
-	defer ticker.Stop()
-	tick := ticker.C
-	var last <-chan time.Time
-	p.send(conn, id, &t)
-	for t.received < p.Count {
-		if len(t.sent) == p.Count && last == nil {
-			last, tick = time.After(p.Wait), nil
-		}
-		select {
-		case <-ctx.Done():
+	next := time.Now() // request, or the end
+	for t.received < p.Count && ctx.Err() == nil {
+		wait := time.Until(next)
+		switch {
+		case wait > 0:
+			if r, ok := in.receive(min(wait, maxPingWait)); ok {
+				t.add(r)
+			}
+		case len(t.sent) == p.Count:
 			return t.result(), nil
-		case <-last:
-			return t.result(), nil
-		case <-tick:
-			p.send(conn, id, &t)
-		case r := <-replies:
-			t.add(r)
+		default:
+			p.send(fd, to, in.id, &t)
+			if next = next.Add(p.Interval); len(t.sent) == p.Count {
+				next = time.Now().Add(p.Wait)
+			}
 		}
 	}
 	return t.result(), nil
 }
 
-func (p Ping) open() (conn *net.IPConn, err error) {
-	network := "ip4:icmp"
+// maxPingWait is how long the end of the context may go unnoticed.
+const maxPingWait = 50 * time.Millisecond
+
+func (p Ping) open() (fd int, err error) {
+	family, protocol := unix.AF_INET, unix.IPPROTO_ICMP
 	if p.To.Is6() {
-		network = "ip6:ipv6-icmp"
+		family, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
 	}
 	err = p.From.Do(func() error {
-		c, err := net.ListenPacket(network, "")
-		if err != nil {
+		if fd, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol); err != nil {
 			return err
 		}
-		conn = c.(*net.IPConn)
-		raw, err := conn.SyscallConn()
-		if err != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+			unix.Close(fd)
 			return err
 		}
-		var optErr error
-		err = raw.Control(func(fd uintptr) {
-			optErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-		})
-		return errors.Join(err, optErr)
+		return nil
 	})
-	if err != nil && conn != nil {
-		conn.Close()
+	return fd, err
+}
+
+func (p Ping) sockaddr() unix.Sockaddr {
+	if p.To.Is6() {
+		return &unix.SockaddrInet6{Addr: p.To.As16()}
 	}
-	return conn, err
+	return &unix.SockaddrInet4{Addr: p.To.As4()}
 }
 
 // ICMP types (RFC 792, RFC 4443).
@@ -122,7 +121,7 @@ const (
 )
 
 // send sends the next request. A refusal of the kernel (no route, link down, full buffer) counts as a loss.
-func (p Ping) send(conn *net.IPConn, id uint16, t *pingTally) {
+func (p Ping) send(fd int, to unix.Sockaddr, id uint16, t *pingTally) {
 	b := make([]byte, icmpHeaderLen+p.Size)
 	binary.BigEndian.PutUint16(b[4:], id)
 	binary.BigEndian.PutUint16(b[6:], uint16(len(t.sent)))
@@ -133,7 +132,7 @@ func (p Ping) send(conn *net.IPConn, id uint16, t *pingTally) {
 		binary.BigEndian.PutUint16(b[2:], onesComplementSum(b))
 	}
 	t.sent = append(t.sent, time.Now())
-	_, _ = conn.WriteToIP(b, &net.IPAddr{IP: p.To.AsSlice()})
+	_ = unix.Sendto(fd, b, 0, to)
 }
 
 // onesComplementSum is the Internet checksum (RFC 1071) of an even number of bytes or, for an odd one, of b with a zero behind.
@@ -157,25 +156,28 @@ type reply struct {
 	at  time.Time
 }
 
-// receiveReplies runs until the connection is closed.
-func receiveReplies(conn *net.IPConn, id uint16, to chan<- reply) {
-	b, control := make([]byte, 65536), make([]byte, 128)
-	for {
-		n, nc, _, _, err := conn.ReadMsgIP(b, control)
-		now := time.Now()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue
-		}
-		if seq, ok := parseEchoReply(b[:n], id); ok {
-			select {
-			case to <- reply{seq, receiveTime(control[:nc], now)}:
-			default: // more than was asked for
-			}
-		}
+// pingInbox is where replies come in.
+type pingInbox struct {
+	fd            int
+	id            uint16
+	data, control []byte
+}
+
+// receive waits for the next reply. Whatever else comes ends the wait as well.
+func (in *pingInbox) receive(wait time.Duration) (r reply, ok bool) {
+	timeout := unix.NsecToTimespec(int64(wait))
+	if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(in.fd), Events: unix.POLLIN}}, &timeout, nil); n <= 0 || err != nil {
+		return r, false
 	}
+	n, nc, _, _, err := unix.Recvmsg(in.fd, in.data, in.control, 0)
+	if err != nil {
+		return r, false // an ICMP error, for example, which is no reply
+	}
+	now := time.Now()
+	if r.seq, ok = parseEchoReply(in.data[:n], in.id); ok {
+		r.at = receiveTime(in.control[:nc], now)
+	}
+	return r, ok
 }
 
 // parseEchoReply reads an ICMP or ICMPv6 message; raw IPv4 sockets give the IP header with it.
