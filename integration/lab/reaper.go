@@ -24,15 +24,17 @@ type reaper struct {
 }
 
 // reaperScript gets this process's id and the lab directory. The owner's id is spared: one of its threads may be inside a
-// namespace at that moment. Killed processes are given a second to let go of the namespace.
+// namespace at that moment. Processes are looked for several times: ip stops at one that ends while it looks.
 const reaperScript = `
 trap '' INT TERM HUP QUIT
 owner=$1 dir=$2 spaces=
 while read -r name; do spaces="$spaces $name"; done
 for name in $spaces; do
   [ -e "/run/netns/$name" ] || continue
-  for pid in $("$3" netns pids "$name"); do
-    [ "$pid" = "$owner" ] || kill -9 "$pid" 2>/dev/null
+  for try in 1 2 3; do
+    for pid in $("$3" netns pids "$name" 2>/dev/null); do
+      [ "$pid" = "$owner" ] || kill -9 "$pid" 2>/dev/null
+    done
   done
   "$3" netns del "$name"
 done

@@ -215,7 +215,10 @@ func (d *Device) Close() error {
 			d.closeErr = unix.Close(fd)
 			return
 		}
-		d.closeErr = d.handle.Close()
+		// EPIPE: the library's own goroutine had ended already when it was told to.
+		if d.closeErr = d.handle.Close(); errors.Is(d.closeErr, unix.EPIPE) {
+			d.closeErr = nil
+		}
 		<-d.drained
 	})
 	return d.closeErr
