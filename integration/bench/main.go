@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 func main() {
@@ -98,7 +99,7 @@ func run(ctx context.Context, args []string) (err error) {
 		o.output = filepath.Join(root, "out", "bench.json")
 	}
 	build := builder{root: root, bin: filepath.Join(root, "out", "bin")}
-	if err := makeOutputFolder(filepath.Dir(build.bin)); err != nil {
+	if err := command.MakeFolder(filepath.Dir(build.bin)); err != nil {
 		return err
 	}
 	res := &result{Samples: []sample{}, Failures: []failure{}, Format: resultFormat, Started: time.Now().UTC(), Machine: describeMachine(ctx)}
@@ -133,7 +134,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := write(os.Stdout, res, chosen.wires, chosen.cases, o.extra); err != nil {
 		return err
 	}
-	if err := res.writeJSON(o.output); err != nil {
+	if err := command.WriteJSON(o.output, res); err != nil {
 		return err
 	}
 	b.say("raw rounds are in %s", o.output)

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -70,29 +67,4 @@ func onWire(name string) string {
 		return ""
 	}
 	return " on the " + name + " wire"
-}
-
-// writeJSON writes the result into path, making its folder. A new folder hides
-// itself from git, for results belong to a machine and not to the project.
-func (r *result) writeJSON(path string) error {
-	if err := makeOutputFolder(filepath.Dir(path)); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
-}
-
-// makeOutputFolder creates dir, if it is not there, with a .gitignore that
-// covers all of it.
-func makeOutputFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
 }

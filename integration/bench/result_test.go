@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"vpngw/integration/lab/command"
 )
 
 // Others read the JSON: its keys are a promise until resultFormat changes.
 func TestJSONShape(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out", "bench.json")
-	if err := testResult().writeJSON(path); err != nil {
+	if err := command.WriteJSON(path, testResult()); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
@@ -55,27 +57,5 @@ func wantKeys(t *testing.T, what string, object any, want ...string) {
 	}
 	if got := slices.Sorted(maps.Keys(m)); !slices.Equal(got, want) {
 		t.Errorf("keys of %s are %v, want %v", what, got, want)
-	}
-}
-
-func TestOutputFolderHidesItself(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "out")
-	if err := makeOutputFolder(dir); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, ".gitignore"))
-	if err != nil || string(text) != "*\n" {
-		t.Errorf(".gitignore holds %q, %v", text, err)
-	}
-}
-
-// A folder that exists is somebody's: its git settings are not the bench's to change.
-func TestOutputFolderOfOthers(t *testing.T) {
-	dir := t.TempDir()
-	if err := makeOutputFolder(dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, ".gitignore")); err == nil {
-		t.Error("a .gitignore was put into a folder that had been there")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"vpngw/integration/lab/daemon"
+	"vpngw/integration/lab/load"
 )
 
 const (
@@ -66,7 +67,7 @@ func judgeFloods(cases []floodCase, rounds []floodRound) (verdicts []floodVerdic
 				ratios = append(ratios, gbit/base)
 			}
 		}
-		v.without, v.with, v.ratio, v.each = median(all[0]), median(all[1]), median(ratios), median(each)
+		v.without, v.with, v.ratio, v.each = load.Median(all[0]), load.Median(all[1]), load.Median(ratios), load.Median(each)
 		verdicts = append(verdicts, v)
 	}
 	return verdicts

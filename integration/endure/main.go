@@ -7,14 +7,12 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 // measurements are the sub-commands.
@@ -27,20 +25,7 @@ var measurements = []struct {
 	{"flood", "TCP beside unauthenticated datagrams of every kind", runFlood},
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, os.Args[1:])
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "endure:", err)
-		}
-		os.Exit(1)
-	}
-}
+func main() { command.Main("endure", run) }
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) == 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vpngw/integration/lab/daemon"
+	"vpngw/integration/lab/load"
 )
 
 // rekeyTable shows the rounds.
@@ -45,7 +46,7 @@ func rekeyBars(s rekeySettings, rounds []rekeyRound) []bar {
 			ratios = append(ratios, rate/base)
 		}
 	}
-	ratio := median(ratios)
+	ratio := load.Median(ratios)
 	return []bar{
 		{"child rekeys done by both gateways", strconv.Itoa(child), fmt.Sprintf("≥ %d", s.Child), child >= s.Child},
 		{"IKE rekeys done by both gateways", strconv.Itoa(ike), fmt.Sprintf("≥ %d", s.IKE), ike >= s.IKE},

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"vpngw/integration/lab/command"
 )
 
 // bar is one thing that must hold.
@@ -35,7 +34,7 @@ func (c *common) finish(r report) error {
 		return err
 	}
 	if c.output != "" {
-		if err := writeJSON(c.output, r); err != nil {
+		if err := command.WriteJSON(c.output, r); err != nil {
 			return err
 		}
 		c.say("all figures are in %s", c.output)
@@ -71,23 +70,4 @@ func writeTable(w io.Writer, rows [][]string) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
-}
-
-// writeJSON writes v into path. A folder that it makes hides itself from git, for
-// results belong to a machine and not to the project.
-func writeJSON(path string, v any) error {
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
-			return err
-		}
-	}
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
 }

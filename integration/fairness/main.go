@@ -10,30 +10,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "fairness:", err)
-		}
-		os.Exit(1)
-	}
+	command.Main("fairness", func(ctx context.Context, args []string) error {
+		return start(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 const (

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"vpngw/integration/lab/command"
 )
 
 // report is everything that was seen.
@@ -36,7 +38,7 @@ func (r *report) write(file string) error {
 		return err
 	}
 	document := strings.TrimSuffix(file, filepath.Ext(file)) + ".md"
-	if err := errors.Join(hide(filepath.Dir(file)), writeFile(file, append(text, '\n')), writeFile(document, []byte(r.markdown()))); err != nil {
+	if err := errors.Join(command.MakeFolder(filepath.Dir(file)), writeFile(file, append(text, '\n')), writeFile(document, []byte(r.markdown()))); err != nil {
 		return err
 	}
 	for _, p := range draw(r) {
@@ -99,14 +101,6 @@ func writeFile(path string, text []byte) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o644)
-}
-
-// hide makes a folder that git does not see, if there is none: results belong to a machine and not to the project.
-func hide(folder string) error {
-	if _, err := os.Stat(folder); err == nil {
-		return nil
-	}
-	return writeFile(filepath.Join(folder, ".gitignore"), []byte("*\n"))
 }
 
 // wireText says what a wire is.

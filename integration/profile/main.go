@@ -11,29 +11,19 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "profile:", err)
-		}
-		os.Exit(1)
-	}
+	command.Main("profile", func(ctx context.Context, args []string) error {
+		return start(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 // options are the flags, parsed.
@@ -105,7 +95,7 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 		}
 	}
 	if o.output != "" {
-		if err := r.write(o.output); err != nil {
+		if err := command.WriteJSON(o.output, r); err != nil {
 			return err
 		}
 		fmt.Fprintf(progress, "profile: all figures are in %s\n", o.output)

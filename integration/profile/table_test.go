@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vpngw/integration/lab/command"
 )
 
 // seen is a run in which gateway A carried 1,000 units at 20 µs, half of it AEAD.
@@ -104,7 +106,7 @@ func TestWriteFunctions(t *testing.T) {
 func TestResultFile(t *testing.T) {
 	file := t.TempDir() + "/out/profile.json"
 	r := &result{Version: "v", Runs: []run{seen(10)}}
-	if err := r.write(file); err != nil {
+	if err := command.WriteJSON(file, r); err != nil {
 		t.Fatal(err)
 	}
 	got, err := readResult(file)

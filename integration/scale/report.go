@@ -1,17 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"vpngw/integration/lab/command"
+	"vpngw/integration/lab/load"
 )
 
 // report is the result of a run. Its JSON form is for other programs.
@@ -67,7 +66,7 @@ func (r *report) finish(out io.Writer, file string) error {
 		return err
 	}
 	if file != "" {
-		if err := writeJSON(file, r); err != nil {
+		if err := command.WriteJSON(file, r); err != nil {
 			return err
 		}
 	}
@@ -77,44 +76,12 @@ func (r *report) finish(out io.Writer, file string) error {
 	return nil
 }
 
-// writeJSON writes v into a file. A folder that it makes hides itself from git, for results belong to a machine and not to
-// the project.
-func writeJSON(file string, v any) error {
-	dir := filepath.Dir(file)
-	if _, err := os.Stat(dir); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
-			return err
-		}
-	}
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
-}
-
-// median is the middle value, or the mean of the two in the middle; NaN of none.
-func median(values []float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	n := len(s)
-	switch {
-	case n == 0:
-		return math.NaN()
-	case n%2 == 1:
-		return s[n/2]
-	}
-	return (s[n/2-1] + s[n/2]) / 2
-}
-
 // spread is the median with the least and the largest value.
 func spread(values []float64, unit string) string {
 	if len(values) == 0 {
 		return "nothing"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%.3g (%.3g–%.3g) %s", median(values), slices.Min(values), slices.Max(values), unit))
+	return strings.TrimSpace(fmt.Sprintf("%.3g (%.3g–%.3g) %s", load.Median(values), slices.Min(values), slices.Max(values), unit))
 }
 
 func kib(bytes float64) string { return fmt.Sprintf("%.1f KiB", bytes/1024) }

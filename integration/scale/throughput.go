@@ -161,7 +161,7 @@ func (r *report) compare(s settings, rounds []round, up bool) {
 		r.figure(direction(up)+", "+of.what, "%s with %d tunnels, %s with %d", spread(a, of.unit), s.Busy, spread(b, of.unit), s.Many)
 	}
 	r.bar(fmt.Sprintf("throughput of %d busy tunnels among %d, %s, beside that among %d", s.Busy, s.Many, direction(up), s.Busy),
-		spread(ratios, "%"), fmt.Sprintf("≥ %.0f %%", 100*throughputBar), median(ratios) >= 100*throughputBar)
+		spread(ratios, "%"), fmt.Sprintf("≥ %.0f %%", 100*throughputBar), load.Median(ratios) >= 100*throughputBar)
 }
 
 func pick(rounds []round, tunnels int, up bool) (some []round) {

@@ -52,11 +52,10 @@ type Lane struct {
 	now       int64 // nanoseconds since started, as of the last poll; never 0
 	stopped   bool
 
-	tun      TUN
-	tunReady bool
-
 	lingerUntil int64 // lane time
 
+	tun      TUN
+	tunReady bool
 	tunCount uint64 // reads of TUNs that brought something
 	routes   *Routes
 	inbound  map[uint32]*Inbound

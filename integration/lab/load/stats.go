@@ -20,6 +20,19 @@ func Jain(shares []float64) float64 {
 	return sum * sum / (float64(len(shares)) * squares)
 }
 
+// Median is the middle value, or the mean of the two in the middle; NaN of none.
+func Median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	n := len(s)
+	switch {
+	case n == 0:
+		return math.NaN()
+	case n%2 == 1:
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
+
 // Percentile is the smallest value that at least p percent of the values do not exceed (nearest rank), so that the 99th of
 // fewer than 100 values is the largest. It is the zero value of none.
 func Percentile[T cmp.Ordered](values []T, p float64) T {

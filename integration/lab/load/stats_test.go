@@ -1,11 +1,9 @@
-package main
+package load
 
 import (
 	"math"
 	"testing"
 	"time"
-
-	"vpngw/integration/lab/load"
 )
 
 func TestMedian(t *testing.T) {
@@ -17,11 +15,11 @@ func TestMedian(t *testing.T) {
 		{[]float64{9, 1, 2}, 2},
 		{[]float64{4, 1, 2, 9}, 3},
 	} {
-		if got := median(c.values); got != c.want {
+		if got := Median(c.values); got != c.want {
 			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
 		}
 	}
-	if !math.IsNaN(median(nil)) {
+	if !math.IsNaN(Median(nil)) {
 		t.Error("the median of nothing is a number, which could hold a bar")
 	}
 }
@@ -35,11 +33,11 @@ func TestPercentile(t *testing.T) {
 		p    float64
 		want time.Duration
 	}{{0, 1}, {50, 25}, {51, 26}, {98, 49}, {99, 50}, {100, 50}} {
-		if got := load.Percentile(fifty, c.p); got != c.want {
+		if got := Percentile(fifty, c.p); got != c.want {
 			t.Errorf("percentile %v of 1 to 50 is %d, want %d", c.p, got, c.want)
 		}
 	}
-	if got := load.Percentile([]int(nil), 99); got != 0 {
+	if got := Percentile([]int(nil), 99); got != 0 {
 		t.Errorf("percentile of nothing is %d", got)
 	}
 }
