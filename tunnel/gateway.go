@@ -167,6 +167,7 @@ func (g *Gateway) setUp() error {
 	features := g.tun.Features()
 	g.log.Info("TUN device is up", "interface", g.tun.Name(), "mtu", g.tun.MTU(), "offloads", features.String())
 	glue := !g.cfg.Offload.NoCoalesce
+	lane.MakeRoom(g.laneCount())
 	lanes, err := lane.NewGroup(lane.Config{
 		Log:  g.log,
 		Mark: g.mark,

@@ -8,8 +8,10 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -163,10 +165,28 @@ type pingInbox struct {
 	data, control []byte
 }
 
+// unseen is held by the ping whose sleeps the Go scheduler does not hear of: one at most, so that
+// others of this process have processors.
+var unseen sync.Mutex
+
+// await tells whether something came in time. A sleep that the Go scheduler hears of ends with a
+// wake-up of the runtime's monitor, which is a processor that those who forward the next request
+// find busy.
+func (in *pingInbox) await(wait time.Duration) bool {
+	timeout := unix.NsecToTimespec(int64(wait))
+	poll := []unix.PollFd{{Fd: int32(in.fd), Events: unix.POLLIN}}
+	if runtime.GOMAXPROCS(0) > 1 && unseen.TryLock() {
+		defer unseen.Unlock()
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&poll[0])), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+		return errno == 0 && n > 0
+	}
+	n, err := unix.Ppoll(poll, &timeout, nil)
+	return err == nil && n > 0
+}
+
 // receive waits for the next reply. Whatever else comes ends the wait as well.
 func (in *pingInbox) receive(wait time.Duration) (r reply, ok bool) {
-	timeout := unix.NsecToTimespec(int64(wait))
-	if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(in.fd), Events: unix.POLLIN}}, &timeout, nil); n <= 0 || err != nil {
+	if !in.await(wait) {
 		return r, false
 	}
 	n, nc, _, _, err := unix.Recvmsg(in.fd, in.data, in.control, 0)

@@ -91,3 +91,19 @@ func TestNapsHoldNobody(t *testing.T) {
 		t.Fatalf("50 collections take longer than %v", patience)
 	}
 }
+
+// TestMakeRoom: as many lanes as processors get one more, unless the environment says how
+// many there are.
+func TestMakeRoom(t *testing.T) {
+	defer func(n int32) { processors = n }(processors)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for _, c := range []struct{ lanes, want int }{{1, 2}, {2, 3}, {5, 6}, {1, 6}} {
+		if MakeRoom(c.lanes); runtime.GOMAXPROCS(0) != c.want || processors != int32(c.want) {
+			t.Errorf("%d lanes: %d processors, of which lanes know %d; want %d", c.lanes, runtime.GOMAXPROCS(0), processors, c.want)
+		}
+	}
+	t.Setenv("GOMAXPROCS", "6")
+	if MakeRoom(9); runtime.GOMAXPROCS(0) != 6 {
+		t.Errorf("%d processors though the environment says 6", runtime.GOMAXPROCS(0))
+	}
+}
