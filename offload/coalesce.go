@@ -24,10 +24,19 @@ type Superpacket struct {
 	// the packet. Not to be written to.
 	Vecs [][]byte
 	// Packets are the packets as they came in, each good for a write of its own
-	// behind a zero virtio header, should the device refuse the superpacket.
+	// behind a zero virtio header after Part, should the device refuse the superpacket.
 	Packets [][]byte
 	// Bytes is the length of Vecs in bytes, virtio header included.
 	Bytes int
+
+	unsummed upper // of the Packets, if one or more of them has no checksum
+}
+
+// Part gives those Packets that came without checksum theirs.
+func (p *Superpacket) Part() {
+	for _, pkt := range p.Packets {
+		p.unsummed.sum(pkt)
+	}
 }
 
 // Coalescer glues the packets of one receive batch into superpackets, by a rule
@@ -80,7 +89,22 @@ func (c *Coalescer) Add(pkt []byte) {
 }
 
 // AddParsed is Add for a packet that [ParseHeaders] has already read into h.
-func (c *Coalescer) AddParsed(pkt []byte, h *Headers) {
+func (c *Coalescer) AddParsed(pkt []byte, h *Headers) { c.add(pkt, h, upper{}) }
+
+// AddUnsummed is AddParsed for a segment without TCP or UDP checksum, as
+// [Segmenter.NextUnsummed] makes them. In a superpacket the kernel makes it, as it makes
+// all others; otherwise c writes it into pkt. Something else than such a segment is
+// refused, and then not added.
+func (c *Coalescer) AddUnsummed(pkt []byte, h *Headers) bool {
+	u := upperOf(pkt, h)
+	if u.proto == 0 {
+		return false
+	}
+	c.add(pkt, h, u)
+	return true
+}
+
+func (c *Coalescer) add(pkt []byte, h *Headers, unsummed upper) {
 	if h.Fragment {
 		c.closeAddresses(pkt, h.Version)
 	}
@@ -90,7 +114,10 @@ func (c *Coalescer) AddParsed(pkt []byte, h *Headers) {
 	}
 	hash := flowHash(pkt, h)
 	slot := c.find(pkt, h, hash)
-	p := c.examine(pkt, h)
+	p := c.examine(pkt, h, unsummed.proto != 0)
+	if p.version == 0 {
+		unsummed.sum(pkt)
+	}
 	if slot >= 0 {
 		g := &c.groups[c.open[slot]]
 		if c.join(g, pkt, p) {

@@ -8,7 +8,14 @@ import "encoding/binary"
 // done with before Next is called. Behind the segment (up to its capacity) lie
 // the payloads to come: whoever overwrites bytes there restores them before the
 // next call.
-func (s *Segmenter) Next() []byte {
+func (s *Segmenter) Next() []byte { return s.next(true) }
+
+// NextUnsummed is Next, but that a segment of a superpacket has 0 in place of its TCP
+// or UDP checksum: for a receiver that is told so and makes it, see
+// [Coalescer.AddUnsummed]. A plain packet is no such segment, which Cuts tells.
+func (s *Segmenter) NextUnsummed() []byte { return s.next(false) }
+
+func (s *Segmenter) next(summed bool) []byte {
 	if s.remaining == 0 {
 		return nil
 	}
@@ -31,9 +38,9 @@ func (s *Segmenter) Next() []byte {
 	}
 	l4, payload := segment[s.l4:], segment[s.headerLen:]
 	if s.proto == protoTCP {
-		s.patchTCP(l4, payload)
+		s.patchTCP(l4, payload, summed)
 	} else {
-		s.patchUDP(l4, payload)
+		s.patchUDP(l4, payload, summed)
 	}
 	if s.ce {
 		SetECN(segment, CE)
@@ -50,21 +57,26 @@ func (s *Segmenter) patchIPv4(segment []byte) {
 	s.id++
 }
 
-func (s *Segmenter) patchTCP(l4, payload []byte) {
+func (s *Segmenter) patchTCP(l4, payload []byte, summed bool) {
 	flags := s.flags
 	if s.remaining == 0 {
 		flags |= s.last
 	}
 	binary.BigEndian.PutUint32(l4[tcpSequenceAt:], s.seq)
 	l4[tcpFlagsAt] = flags
-	sum := fold(s.l4Sum + uint32(len(l4)) + s.seq>>16 + s.seq&0xffff + uint32(flags) + uint32(sumWords(payload)))
-	binary.BigEndian.PutUint16(l4[tcpChecksumAt:], ^sum)
+	if summed {
+		sum := fold(s.l4Sum + uint32(len(l4)) + s.seq>>16 + s.seq&0xffff + uint32(flags) + uint32(sumWords(payload)))
+		binary.BigEndian.PutUint16(l4[tcpChecksumAt:], ^sum)
+	}
 	s.seq += uint32(len(payload))
 	s.flags &^= tcpCWR
 }
 
-func (s *Segmenter) patchUDP(l4, payload []byte) {
+func (s *Segmenter) patchUDP(l4, payload []byte, summed bool) {
 	binary.BigEndian.PutUint16(l4[udpLengthAt:], uint16(len(l4)))
+	if !summed {
+		return
+	}
 	// The length counts twice: in the header and in the pseudo-header.
 	sum := fold(s.l4Sum + 2*uint32(len(l4)) + uint32(sumWords(payload)))
 	binary.BigEndian.PutUint16(l4[udpChecksumAt:], udpChecksum(sum))

@@ -13,6 +13,9 @@ func (c *Coalescer) Flush() []Superpacket {
 			packets = append(packets, c.packets[at])
 		}
 		if g.packets == 1 {
+			if g.unsummed {
+				g.upper().sum(packets[p])
+			}
 			vecs = append(vecs, c.zero[:], packets[p])
 		} else {
 			header := c.headers[headers][:VirtioHeaderLen+g.headerLen]
@@ -27,6 +30,9 @@ func (c *Coalescer) Flush() []Superpacket {
 			Vecs:    vecs[v:len(vecs):len(vecs)],
 			Packets: packets[p:len(packets):len(packets)],
 			Bytes:   VirtioHeaderLen + g.length,
+		}
+		if g.lacking {
+			c.out[i].unsummed = g.upper()
 		}
 	}
 	out := c.out[:c.groupsLen]

@@ -13,6 +13,7 @@ type candidate struct {
 	l4, headerLen    int
 	payload          int // bytes, > 0
 	push             bool
+	unsummed         bool // its checksum is still to be made
 }
 
 // canLead tells whether other packets may be glued behind p: whatever carries PSH
@@ -28,6 +29,7 @@ type group struct {
 	id                uint16 // IPv4 ID of the last packet
 	seq               uint32 // TCP sequence number that must come next
 	verified          bool   // the first packet's checksums are right
+	lacking           bool   // one of the packets is unsummed
 	closed            bool   // nothing may follow
 }
 
@@ -35,8 +37,9 @@ type group struct {
 // permits its kind; no bytes behind the IP length; no IPv4 options, no fragment,
 // no IPv6 extension header; some payload; TCP with no flags but ACK, PSH and ECE
 // and no urgent pointer; UDP with its length right and a checksum. Checksums are
-// not looked at yet: a packet that stays alone need not pay for that.
-func (c *Coalescer) examine(pkt []byte, h *Headers) candidate {
+// not looked at yet: a packet that stays alone need not pay for that. One that is
+// unsummed will have a checksum.
+func (c *Coalescer) examine(pkt []byte, h *Headers, unsummed bool) candidate {
 	if h.Fragment || h.Len != len(pkt) {
 		return candidate{}
 	}
@@ -59,12 +62,12 @@ func (c *Coalescer) examine(pkt []byte, h *Headers) candidate {
 	}
 	p := candidate{
 		version: h.Version, proto: h.Proto, srcPort: h.SrcPort, dstPort: h.DstPort,
-		l4: h.L4, headerLen: end, payload: len(pkt) - end,
+		l4: h.L4, headerLen: end, payload: len(pkt) - end, unsummed: unsummed,
 	}
 	l4 := pkt[h.L4:]
 	if !tcp {
 		if int(binary.BigEndian.Uint16(l4[udpLengthAt:])) != len(l4) ||
-			binary.BigEndian.Uint16(l4[udpChecksumAt:]) == 0 {
+			binary.BigEndian.Uint16(l4[udpChecksumAt:]) == 0 && !unsummed {
 			return candidate{}
 		}
 		return p
@@ -91,7 +94,7 @@ func (c *Coalescer) join(g *group, pkt []byte, p candidate) bool {
 		if !checksumsRight(first, &g.candidate) {
 			return false
 		}
-		g.verified = true
+		g.verified, g.lacking = true, g.unsummed
 	}
 	at := uint8(c.count)
 	c.packets[at] = pkt
@@ -100,6 +103,7 @@ func (c *Coalescer) join(g *group, pkt []byte, p candidate) bool {
 	g.lastPacket = at
 	g.packets++
 	g.length += p.payload
+	g.lacking = g.lacking || p.unsummed
 	g.id++
 	g.seq += uint32(p.payload)
 	g.closed = p.push || p.payload < g.payload
@@ -143,10 +147,14 @@ func (g *group) canFollow(first, pkt []byte, p *candidate) bool {
 
 // checksumsRight tells whether the checksums of pkt are right and just what a
 // Segmenter would write. 0 and 0xffff mean the same to a receiver, but only one
-// of them is what would come back: 0 for IPv4 and TCP, 0xffff for UDP.
+// of them is what would come back: 0 for IPv4 and TCP, 0xffff for UDP. One that is still
+// to be made will be right.
 func checksumsRight(pkt []byte, p *candidate) bool {
 	if p.version == 4 && !checksumRight(sumWords(pkt[:p.l4]), pkt[ipv4ChecksumAt:]) {
 		return false
+	}
+	if p.unsummed {
+		return true
 	}
 	l4 := pkt[p.l4:]
 	sum := Sum(l4, PseudoSum(addressesOf(pkt, p.version), p.proto, len(l4)))

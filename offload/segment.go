@@ -104,6 +104,9 @@ func (s *Segmenter) ResetParsed(vh VirtioHeader, pkt []byte, h *Headers) error {
 // Remaining returns the number of segments left.
 func (s *Segmenter) Remaining() int { return s.remaining }
 
+// Cuts tells whether s cuts a superpacket, and not passes on a plain packet.
+func (s *Segmenter) Cuts() bool { return s.headerLen != 0 }
+
 // RemainingBytes returns the length in bytes of all segments left, IP headers included.
 func (s *Segmenter) RemainingBytes() int { return s.left + s.remaining*s.headerLen }
 
