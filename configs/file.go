@@ -81,12 +81,13 @@ type Fairness struct {
 
 // Offload switches parts of the fast path off. A part left on is still probed and falls back by itself.
 type Offload struct {
-	TSO        bool // TUN: TCP superpackets
-	USO        bool // TUN: UDP superpackets
-	Checksum   bool // TUN: checksums left to the device
-	UDPSegment bool // socket: UDP_SEGMENT
-	UDPGRO     bool // socket: UDP_GRO
-	Coalesce   bool // glue received packets into superpackets
+	TSO          bool // TUN: TCP superpackets
+	USO          bool // TUN: UDP superpackets
+	Checksum     bool // TUN: checksums left to the device
+	UDPSegment   bool // socket: UDP_SEGMENT
+	UDPGRO       bool // socket: UDP_GRO
+	Coalesce     bool // glue received packets into superpackets
+	PeerChecksum bool // leave checksums of segments to a peer that is vpngw too
 	// Manage says what is done about the machine's settings: off, warn or fix.
 	Manage string
 }

@@ -63,7 +63,7 @@ func TestLoad(t *testing.T) {
 		Gateway: Gateway{
 			ID: "gw-a.example", Key: got.Gateway.Key, Port: 4500, IKEPort: 500, IKEPacket: 1280, MSSClamp: true, MTUDiscovery: true, Interface: "vpn0",
 			Addresses: prefixes("10.99.0.1/24"), Uplink: Uplink{Rate: 950e6, Overhead: 14}, ControlSocket: "/run/vpngw/a.sock",
-			Offload:  Offload{true, true, true, true, true, true, "warn"},
+			Offload:  Offload{true, true, true, true, true, true, true, "warn"},
 			Buffers:  Buffers{Receive: 4 << 20, Send: 1 << 20},
 			Fairness: Fairness{ECN: true, Memory: 32 << 20, TunnelMemory: 16 << 20, Target: 5 * time.Millisecond},
 		},

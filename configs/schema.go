@@ -110,6 +110,8 @@ var (
 			doc: "UDP_GRO: many outer datagrams in one receive."},
 		{name: "coalesce", kind: booleans(), defaults: []string{"true"},
 			doc: "Received packets glued into superpackets before they go to the TUN device."},
+		{name: "peer_checksum", kind: booleans(), defaults: []string{"true"},
+			doc: "TCP and UDP checksums of superpackets left to a peer that is vpngw as well: its kernel, or the card behind it, makes them. ESP protects what crosses the tunnel."},
 	}
 
 	bufferKeys = []key{

@@ -15,7 +15,7 @@ import (
 var everyOffload = flag.Bool("offload.all", false, "run every combination of offload switches at each end")
 
 // offloadSwitches are the keys of gateway.offload.
-var offloadSwitches = []string{"checksum", "tso", "uso", "coalesce", "udp_segment", "udp_gro"}
+var offloadSwitches = []string{"checksum", "tso", "uso", "coalesce", "udp_segment", "udp_gro", "peer_checksum"}
 
 // switchedOff is the lines of a tunnel file in which the switches of the set are off.
 func switchedOff(set uint) []string {

@@ -12,7 +12,7 @@ import (
 // was obeyed.
 func TestOffloadSwitches(t *testing.T) {
 	const wirePacket = 1500
-	everything := "tso: false, uso: false, checksum: false, udp_segment: false, udp_gro: false, coalesce: false"
+	everything := "tso: false, uso: false, checksum: false, udp_segment: false, udp_gro: false, coalesce: false, peer_checksum: false"
 	for _, c := range []struct {
 		name, a, b string
 		check      func(t *testing.T, a, b daemon.Status) // after a stream from A to B

@@ -133,10 +133,11 @@ func (g *Gateway) install(a ike.InstallChild) error {
 	part := t.part(c.Resource)
 	g.children[c.Inbound.SPI] = &child{tunnel: t, part: part, outbound: &lane.Outbound{
 		ESP: out, Policy: lane.NewPolicy(c.Local, c.Remote), Child: c.Inbound.SPI,
-		Limits: outboundLimits(t.cfg, c.Outbound.ESN),
+		Limits: outboundLimits(t.cfg, c.Outbound.ESN), Unsummed: c.Unsummed,
 	}}
 	inbound := &lane.Inbound{
 		ESP: in, Policy: lane.NewPolicy(c.Local, c.Remote), Tunnel: part, Limits: inboundLimits(t.cfg, c.Inbound.ESN),
+		Unsummed: c.Unsummed,
 	}
 	if s := g.strandOf(part); s != nil {
 		g.strandInstalls(s, c.Opener)

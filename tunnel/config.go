@@ -44,6 +44,7 @@ type Offload struct {
 	NoTSO, NoUSO, NoChecksum bool // what the TUN device gives and takes
 	NoUDPSegment, NoUDPGRO   bool // what the sockets do
 	NoCoalesce               bool // gluing of received packets
+	NoPeerChecksum           bool // leaving checksums of segments to peers, and making those that they leave
 }
 
 // Manage says what a running gateway does about what package doctor finds.
@@ -154,6 +155,7 @@ func (c *Config) peer(id ike.PeerID, t *TunnelConfig, remote netip.AddrPort) (ik
 		Local:   selectors(t.Local),
 		Remotes: selectors(t.Remote),
 		Ciphers: t.Ciphers, Groups: t.Groups, ESN: t.ESN, PFS: t.PFS, NoMLKEM: t.NoMLKEM,
+		Unsummed:      !c.Offload.NoPeerChecksum,
 		ChildLifetime: t.RekeyTime, IKELifetime: t.RekeyIKETime,
 		DPD: ike.DPD{Interval: t.DPDInterval, Timeout: t.DPDTimeout},
 	}

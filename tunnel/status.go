@@ -147,6 +147,8 @@ type ChildStatus struct {
 	Local   []string `json:"local"`
 	Remote  []string `json:"remote"`
 	Strand  int      `json:"strand"` // that it is of; 0: of the tunnel itself
+
+	PeerChecksum bool `json:"peer_checksum"` // segments leave their checksums to the other end, both ways
 }
 
 // Status asks the running gateway. Any goroutine may call it.
@@ -181,7 +183,8 @@ func (g *Gateway) status() Status {
 }
 
 func (g *Gateway) features() map[string]bool {
-	m := map[string]bool{"udp_segment": !g.cfg.Offload.NoUDPSegment, "udp_gro": !g.cfg.Offload.NoUDPGRO}
+	m := map[string]bool{"udp_segment": !g.cfg.Offload.NoUDPSegment, "udp_gro": !g.cfg.Offload.NoUDPGRO,
+		"peer_checksum": !g.cfg.Offload.NoPeerChecksum}
 	if g.tun != nil {
 		f := g.tun.Features()
 		m["checksum"], m["tso4"], m["tso6"] = f.Checksum, f.TSO4, f.TSO6
@@ -254,7 +257,7 @@ func (g *Gateway) tunnelStatus(t *tunnel, now time.Time) TunnelStatus {
 		cs := ChildStatus{
 			SPIIn: spiText(child.SPIIn), SPIOut: spiText(child.SPIOut), Suite: child.Suite,
 			Age: now.Sub(child.Created).Seconds(), Sending: child.Sending, Leaving: child.Leaving,
-			Local: texts(child.Local), Remote: texts(child.Remote), Strand: child.Resource,
+			Local: texts(child.Local), Remote: texts(child.Remote), Strand: child.Resource, PeerChecksum: child.Unsummed,
 		}
 		if child.Sending && child.Resource == 0 {
 			s.SPIIn, s.SPIOut = cs.SPIIn, cs.SPIOut

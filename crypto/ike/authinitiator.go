@@ -44,7 +44,7 @@ func (s *sa) sendAuth() error {
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, false)}},
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
-	ps = append(append(ps, ppk...), p.announcement()...)
+	ps = append(append(append(ps, ppk...), p.announcement()...), p.announceUnsummed()...)
 	b, err := s.seal(message.ExchangeIKEAuth, false, s.nextID, ps)
 	if err != nil {
 		return err
@@ -100,6 +100,7 @@ func (s *sa) authResponse(d Datagram, r *request, ps []message.Payload) {
 		return
 	}
 	s.agreeExtras(ps)
+	s.agreeUnsummed(ps)
 	s.install(c, in, out, nil)
 	s.resolve(c, false)
 }

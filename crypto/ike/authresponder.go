@@ -69,6 +69,9 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 	if s.agreeExtras(ps); s.extras.agreed {
 		more = append(more, p.announcement()...)
 	}
+	if s.agreeUnsummed(ps); s.unsummed {
+		more = append(more, p.announceUnsummed()...)
+	}
 	s.respond(message.ExchangeIKEAuth, append(out, more...))
 	s.install(c, in, keysOut, nil)
 	s.resolve(c, contact)

@@ -19,7 +19,8 @@ type child struct {
 	in, out       uint32
 	cipher        Cipher
 	esn           bool
-	resource      int // of an additional child 1 and up (RFC 9611), else 0
+	resource      int  // of an additional child 1 and up (RFC 9611), else 0
+	unsummed      bool // as of the SA that it was made on
 	local, remote []Selector
 	created       time.Time
 	order         uint64 // logical time of creation
@@ -59,7 +60,7 @@ func (c *child) goesOn() bool {
 // install makes a child known and gives InstallChild.
 func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 	p := s.peer
-	c.sa, c.created, c.order = s, s.m.now, s.m.tick()
+	c.sa, c.created, c.order, c.unsummed = s, s.m.now, s.m.tick(), s.unsummed
 	c.timer.fire, c.hard.fire = c.timeout, c.tooOld
 	s.m.timers.set(&c.hard, s.m.now.Add(part(p.ChildLifetime, hardPart)))
 	if c.resource == 0 {
@@ -78,6 +79,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Initiator: c.initiator,
 		Resource:  c.resource,
 		Opener:    s.born().initiator,
+		Unsummed:  c.unsummed,
 	}
 	if slices.Contains(p.children, replaces) {
 		a.Replaces = replaces.in

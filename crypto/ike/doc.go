@@ -34,6 +34,12 @@
 // them, one after another, and makes anew what ended; they are rekeyed like the first one
 // and go over to a rekeyed IKE SA with it. What becomes of them never ends the tunnel.
 //
+// # Segments without checksum
+//
+// With Peer.Unsummed at both ends, which Vendor IDs of ours in IKE_AUTH say, a child may
+// carry TCP and UDP segments whose checksum the receiver makes. It holds for all children
+// of an IKE SA and of those that replace it.
+//
 // # Collisions
 //
 // Both ends may rekey, make and close at the same time. What then goes on is decided by

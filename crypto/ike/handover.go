@@ -67,6 +67,7 @@ func (s *sa) handOver(n *sa) {
 	n.hadChild, n.childGroup = s.hadChild, s.childGroup
 	n.extras = s.extras
 	n.extras.most = p.Extra
+	n.unsummed = s.unsummed
 	if s.childless.isSet() {
 		m.timers.set(&n.childless, s.childless.at)
 	}

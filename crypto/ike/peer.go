@@ -75,6 +75,11 @@ type Peer struct {
 	// one, if the peer knows them too: 0 to MaxExtra. Both ends' smaller number counts.
 	Extra int
 
+	// Unsummed announces, to peers that announce it as well, that ESP packets of next
+	// header 253 may come and are taken for TCP and UDP segments whose checksum the
+	// receiver makes. ESP protects them as all others.
+	Unsummed bool
+
 	// NoMLKEM leaves ML-KEM-768 beside the group (RFC 9370) out of what is offered and
 	// preferred. A peer that was let in with it is not refused: it is no weaker.
 	NoMLKEM bool

@@ -220,7 +220,7 @@ func (m *Machine) Status(id PeerID) PeerStatus {
 	for _, c := range p.children {
 		cs := ChildStatus{SPIIn: c.in, SPIOut: c.out, Suite: c.suiteText(), Created: c.created,
 			Local: slices.Clone(c.local), Remote: slices.Clone(c.remote),
-			Sending: c == p.sendsOn(c.resource), Leaving: c.leaving, Resource: c.resource}
+			Sending: c == p.sendsOn(c.resource), Leaving: c.leaving, Resource: c.resource, Unsummed: c.unsummed}
 		st.Children = append(st.Children, cs)
 		rekeying = rekeying || c.rekeying || c.replacedBy != nil && !c.leaving
 	}

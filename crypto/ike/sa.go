@@ -77,6 +77,7 @@ type sa struct {
 	hadChild                 bool
 	childGroup               Group // that the peer asked for by INVALID_KE_PAYLOAD, or 0
 	extras                   extras
+	unsummed                 bool // both ends announced it
 
 	refusals int    // TEMPORARY_FAILUREs in a row to our rekey of it, or to a new child
 	rekeying bool   // our rekey of it is due or under way

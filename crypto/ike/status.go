@@ -58,6 +58,7 @@ type ChildStatus struct {
 	Sending       bool // UseOutbound was given, and no newer child replaced it
 	Leaving       bool // replaced or deleted: inbound only, until RemoveChild
 	Resource      int  // of an additional child 1 and up, else 0
+	Unsummed      bool // as in Child
 }
 
 // Counters count a tunnel's messages since AddPeer.

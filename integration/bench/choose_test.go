@@ -35,7 +35,7 @@ func TestChoose(t *testing.T) {
 		{"vpngw,vpngw-fifo,tcp1,default", "vpngw vpngw-fifo | tcp1 | default"},
 		{"vlan,nic,quic", contestants + " | quic | nic vlan"},
 		{"vpngw-nogro,tcp1,ipv6", "vpngw-nogro | tcp1 | ipv6"},
-		{switchChoice(), "vpngw vpngw-notso vpngw-nouso vpngw-nochecksum vpngw-nosegment vpngw-nogro vpngw-nocoalesce vpngw-nooffload | tcp1 tcp4 udp1400 quic | default"},
+		{switchChoice(), "vpngw vpngw-notso vpngw-nouso vpngw-nochecksum vpngw-nosegment vpngw-nogro vpngw-nocoalesce vpngw-nopeersum vpngw-nooffload | tcp1 tcp4 udp1400 quic | default"},
 		{"plain,tcp1,ping,default", "plain | tcp1 ping | default"},
 	} {
 		got, err := choose(c.only)

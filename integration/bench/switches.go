@@ -15,6 +15,7 @@ var offloadSwitches = []struct{ key, name, title string }{
 	{"udp_segment", subjectName + "-nosegment", "UDP_SEGMENT of the socket"},
 	{"udp_gro", subjectName + "-nogro", "UDP_GRO of the socket"},
 	{"coalesce", subjectName + "-nocoalesce", "gluing before the TUN device"},
+	{"peer_checksum", subjectName + "-nopeersum", "checksums left to the peer"},
 }
 
 // nothingName is the contestant with all of them off.

@@ -229,11 +229,13 @@ var dropCases = []struct {
 			17:       tcp4(1, 5).back().packet(nil, false),
 			nextIPv6: tcp4(1, 6).back().packet(nil, false),
 			nextIPv4: (&flow{src: host6(1, true), dst: host6(1, false)}).packet(nil, false),
+
+			nextUnsummed: tcp4(1, 5).back().packet(bytesOf(100, 0), false), // not agreed
 		} {
 			d := s.sealAs(p, next)
 			s.socket.arrive(len(d), d)
 		}
-	}, ofTunnel(drop.NextHeader, 3)},
+	}, ofTunnel(drop.NextHeader, 4)},
 	{"inner malformed", func(g *gate, s *site) {
 		p := tcp4(1, 5).back().packet(bytesOf(100, 0), false)
 		for _, p := range [][]byte{nil, p[:19], p[:100], {0x45}} {

@@ -214,6 +214,10 @@ func (l *Lane) lookup(spi uint32) *Inbound {
 func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Reason {
 	switch next {
 	case nextIPv4, nextIPv6:
+	case nextUnsummed:
+		if !in.Unsummed {
+			return drop.NextHeader
+		}
 	case nextDummy:
 		return drop.Dummy
 	default:
@@ -223,7 +227,7 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Re
 	if offload.ParseHeaders(packet, h) != nil {
 		return drop.InnerMalformed
 	}
-	if (h.Version == 4) != (next == nextIPv4) {
+	if next != nextUnsummed && (h.Version == 4) != (next == nextIPv4) {
 		return drop.NextHeader
 	}
 	source, destination := in.Policy.inbound(h)
@@ -237,12 +241,16 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Re
 		return drop.CongestionNotECT
 	}
 	in.Tunnel.clampIn(packet, h)
-	l.run.packets++
-	l.run.bytes += h.Len
 	if l.coalescer.Full() {
 		l.flushIn()
 	}
-	l.coalescer.AddParsed(packet[:h.Len], h)
+	if next != nextUnsummed {
+		l.coalescer.AddParsed(packet[:h.Len], h)
+	} else if !l.coalescer.AddUnsummed(packet[:h.Len], h) {
+		return drop.InnerMalformed
+	}
+	l.run.packets++
+	l.run.bytes += h.Len
 	return forward
 }
 
@@ -273,7 +281,7 @@ func (l *Lane) flushIn() {
 	for i := range packets {
 		p := &packets[i]
 		if len(p.Packets) > 1 && l.now < l.glueFrom {
-			l.writeEach(p.Packets)
+			l.writeEach(p)
 			continue
 		}
 		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets)); {
@@ -282,15 +290,16 @@ func (l *Lane) flushIn() {
 			// Some kernels refuse some superpackets: what is in hand goes packet by packet.
 			l.counters.TUNFallbacks.Add(1)
 			l.glueFrom = l.now + gluePause
-			l.writeEach(p.Packets)
+			l.writeEach(p)
 		default:
 			l.counters.Drops.Add(writeFailure(err), len(p.Packets))
 		}
 	}
 }
 
-func (l *Lane) writeEach(packets [][]byte) {
-	for _, p := range packets {
+func (l *Lane) writeEach(s *offload.Superpacket) {
+	s.Part()
+	for _, p := range s.Packets {
 		l.single[0], l.single[1] = l.zeroHeader[:], p
 		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1); err != nil {
 			l.counters.Drops.Add(writeFailure(err), 1)

@@ -19,6 +19,10 @@ const (
 	nextIPv4  = 4
 	nextIPv6  = 41
 	nextDummy = 59
+
+	// nextUnsummed is, between gateways that agreed on it, an IP packet with a TCP or UDP
+	// segment whose checksum is left to the receiver. The number is for experiments (RFC 3692).
+	nextUnsummed = 253
 )
 
 // drainTUN takes what the TUN has, up to a bound, into the queues.
@@ -224,8 +228,8 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 			l.tellHard(&o.used, t, o.Child)
 			return done, used, drop.HardLimit
 		}
-		segment := s.seg.Next()
-		if _, err := o.ESP.Seal(dst, segment, s.next); err != nil {
+		segment, next := l.cut(s, o)
+		if _, err := o.ESP.Seal(dst, segment, next); err != nil {
 			l.tellHard(&o.used, t, o.Child)
 			t.Counters.Drops.Add(drop.Exhausted, 1) // segment, which s has no more
 			return done + 1, used, drop.Exhausted
@@ -242,6 +246,14 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 		}
 	}
 	return done, used, forward
+}
+
+// cut takes the next segment from s, and what ESP has to say that it is.
+func (l *Lane) cut(s *slot, o *Outbound) (segment []byte, next uint8) {
+	if o.Unsummed && s.seg.Cuts() {
+		return s.seg.NextUnsummed(), nextUnsummed
+	}
+	return s.seg.Next(), s.next
 }
 
 // startTrain gives t an empty train. If there is none, what can be sent is sent now;

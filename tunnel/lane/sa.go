@@ -76,6 +76,8 @@ type Outbound struct {
 	Child  uint32 // inbound SPI that names the child towards control
 	Limits Limits
 
+	Unsummed bool // segments leave without TCP or UDP checksum, and say so (nextUnsummed)
+
 	used usage
 }
 
@@ -85,6 +87,8 @@ type Inbound struct {
 	Policy Policy
 	Tunnel *Tunnel
 	Limits Limits
+
+	Unsummed bool // segments may come without TCP or UDP checksum
 
 	used    usage
 	heardAt int64 // lane time of the last Heard; 0: none yet

@@ -23,7 +23,7 @@ func gatewayConfig(f *configs.File, version string) tunnel.Config {
 		NoMSSClamp: !g.MSSClamp, NoMTUDiscovery: !g.MTUDiscovery,
 		Offload: tunnel.Offload{
 			NoTSO: !g.Offload.TSO, NoUSO: !g.Offload.USO, NoChecksum: !g.Offload.Checksum,
-			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce,
+			NoUDPSegment: !g.Offload.UDPSegment, NoUDPGRO: !g.Offload.UDPGRO, NoCoalesce: !g.Offload.Coalesce, NoPeerChecksum: !g.Offload.PeerChecksum,
 		},
 		Manage:  manage[g.Offload.Manage],
 		Buffers: tunnel.Buffers{Receive: int(g.Buffers.Receive), Send: int(g.Buffers.Send)},
