@@ -32,6 +32,9 @@ func told(t *testing.T, b []byte) (mtu int, seq uint32, length int) {
 	}
 	p := gopacket.NewPacket(b, layers.LayerTypeIPv6, gopacket.Default)
 	icmp, ok := p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6)
+	if ok {
+		_ = icmp.SetNetworkLayerForChecksum(p.NetworkLayer())
+	}
 	if err, wrong := p.VerifyChecksums(); !ok || icmp.TypeCode.Type() != layers.ICMPv6TypePacketTooBig || err != nil || len(wrong) > 0 {
 		t.Fatalf("not a right ICMPv6 error: %v", p)
 	}
