@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 
@@ -22,19 +23,43 @@ type Edges struct {
 // those of one lane. A table given to a lane is not changed any more.
 type LANs = bart.Table[*Edges]
 
-// nearHosts is how many hosts' interfaces a lane has at hand.
+// nearHosts is how many hosts' interfaces a lane has at hand: to look one up in the table
+// takes ten times as long.
 const nearHosts = 64
 
 // lans is a lane's knowledge of the interfaces that hosts are behind. The zero value
 // knows none.
 type lans struct {
 	table *LANs
-	near  [nearHosts]nearHost // hosts that were looked up, by the last bits of their addresses
+	near  [nearHosts]nearHost // hosts that were looked up, each at its place
 }
 
 type nearHost struct {
-	host  netip.Addr // the zero Addr: none
-	edges *Edges
+	host
+	edges *Edges // nil: no host
+}
+
+// host is an address as it stands in a packet; of IPv4 it is ::ffff:a.b.c.d.
+type host struct{ high, low uint64 }
+
+// sourceOf is that of an IP packet that was parsed before.
+func sourceOf(packet []byte) host { return hostAt(packet, 12, 8) }
+
+// destinationOf is that of an IP packet that was parsed before.
+func destinationOf(packet []byte) host { return hostAt(packet, 16, 24) }
+
+func hostAt(packet []byte, at4, at6 int) host {
+	if packet[0]>>4 == 4 {
+		return host{0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(packet[at4:]))}
+	}
+	return host{binary.BigEndian.Uint64(packet[at6:]), binary.BigEndian.Uint64(packet[at6+8:])}
+}
+
+func (h host) addr() netip.Addr {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], h.high)
+	binary.BigEndian.PutUint64(b[8:], h.low)
+	return netip.AddrFrom16(b).Unmap()
 }
 
 // SetLANs replaces what the lane knows of the interfaces that hosts are behind. On the
@@ -42,21 +67,21 @@ type nearHost struct {
 func (l *Lane) SetLANs(table *LANs) { l.lans = lans{table: table} }
 
 // towards is where a packet from or to a host of ours is counted.
-func (l *Lane) towards(host netip.Addr) *Edges {
-	if l.lans.table == nil {
-		return &l.counters.Edges
-	}
-	b := host.As16()
-	n := &l.lans.near[(b[15]^b[14]^b[13])%nearHosts]
-	if n.host != host {
-		n.host = host
-		edges, ok := l.lans.table.Lookup(host)
-		if !ok {
-			edges = &l.counters.Edges
-		}
-		n.edges = edges
+func (l *Lane) towards(h host) *Edges {
+	n := &l.lans.near[(h.low^h.low>>8^h.low>>16)%nearHosts]
+	if n.host != h || n.edges == nil {
+		*n = nearHost{h, l.lookUp(h)}
 	}
 	return n.edges
+}
+
+func (l *Lane) lookUp(h host) *Edges {
+	if l.lans.table != nil {
+		if edges, ok := l.lans.table.Lookup(h.addr()); ok {
+			return edges
+		}
+	}
+	return &l.counters.Edges
 }
 
 // towardsPeer is where a datagram of t is counted: at its uplink. That of nobody, or of
@@ -66,12 +91,4 @@ func (l *Lane) towardsPeer(t *Tunnel) *Edges {
 		return t.uplink.edges
 	}
 	return &l.counters.Edges
-}
-
-// destination is that of an IP packet that was parsed before.
-func destination(packet []byte) netip.Addr {
-	if packet[0]>>4 == 4 {
-		return netip.AddrFrom4([4]byte(packet[16:20]))
-	}
-	return netip.AddrFrom16([16]byte(packet[24:40]))
 }

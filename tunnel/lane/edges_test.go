@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -114,12 +115,16 @@ func TestReportsByInterface(t *testing.T) {
 	}
 }
 
+func hostOf(a netip.Addr) host {
+	b := a.As16()
+	return host{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
 // TestTowards compares with the table itself: hosts that share a place among those at hand,
 // and tables that change.
 func TestTowards(t *testing.T) {
 	l := newGate(t).lane
-	some := netip.MustParseAddr("10.1.0.1")
-	if l.towards(some) != &l.counters.Edges {
+	if l.towards(hostOf(netip.MustParseAddr("10.1.0.1"))) != &l.counters.Edges {
 		t.Error("without a table a host is behind some interface")
 	}
 	edges := make([]Edges, 4)
@@ -141,7 +146,7 @@ func TestTowards(t *testing.T) {
 				if !ok {
 					want = &l.counters.Edges
 				}
-				if got := l.towards(p.Addr()); got != want {
+				if got := l.towards(hostOf(p.Addr())); got != want {
 					t.Fatalf("%v is counted at %p, want %p", p.Addr(), got, want)
 				}
 			}
@@ -188,17 +193,19 @@ func BenchmarkTowards(b *testing.B) {
 			l.SetLANs(nil)
 		}
 		r := rand.New(rand.NewPCG(1, 2))
-		all := make([]netip.Addr, max(hosts, 1))
+		all := make([][]byte, max(hosts, 1))
 		for i := range all {
-			all[i] = netip.AddrFrom4([4]byte{10, byte(r.IntN(8)), byte(r.Uint32()), byte(r.Uint32())})
+			f := tcp4(1, 5)
+			f.src = netip.AddrFrom4([4]byte{10, byte(r.IntN(8)), byte(r.Uint32()), byte(r.Uint32())})
 			if hosts <= 16 {
-				all[i] = netip.AddrFrom4([4]byte{10, 1, 0, byte(i)})
+				f.src = netip.AddrFrom4([4]byte{10, 1, 0, byte(i)})
 			}
+			all[i] = f.packet(nil, false)
 		}
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				l.towards(all[i%len(all)])
+				l.towards(sourceOf(all[i&(len(all)-1)]))
 			}
 		})
 	}

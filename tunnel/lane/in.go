@@ -277,7 +277,7 @@ func (l *Lane) flushIn() {
 			l.writeEach(p.Packets)
 			continue
 		}
-		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets), destination(p.Packets[0])); {
+		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets), destinationOf(p.Packets[0])); {
 		case err == nil:
 		case err == unix.EINVAL && len(p.Packets) > 1:
 			// Some kernels refuse some superpackets: what is in hand goes packet by packet.
@@ -293,20 +293,20 @@ func (l *Lane) flushIn() {
 func (l *Lane) writeEach(packets [][]byte) {
 	for _, p := range packets {
 		l.single[0], l.single[1] = l.zeroHeader[:], p
-		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1, destination(p)); err != nil {
+		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1, destinationOf(p)); err != nil {
 			l.counters.Drops.Add(writeFailure(err), 1)
 		}
 	}
 }
 
-// writeTUN writes one superpacket for host, of length bytes with its virtio header.
-func (l *Lane) writeTUN(vecs [][]byte, length, packets int, host netip.Addr) error {
+// writeTUN writes one superpacket to a host, of length bytes with its virtio header.
+func (l *Lane) writeTUN(vecs [][]byte, length, packets int, to host) error {
 	if l.tun == nil {
 		return unix.EBADFD
 	}
 	err := l.tun.Write(vecs)
 	if err == nil {
-		l.towards(host).TUNWrite.add(length-offload.VirtioHeaderLen, packets)
+		l.towards(to).TUNWrite.add(length-offload.VirtioHeaderLen, packets)
 	} else if err == unix.EBADFD {
 		l.loseTUN(err)
 	} else if err == tun.ErrWouldBlock {

@@ -71,7 +71,7 @@ func (l *Lane) complain(t *Tunnel, packet []byte, length int) {
 	}
 	n += offload.VirtioHeaderLen
 	l.single[0] = r.message[:n]
-	if err := l.writeTUN(l.single[:1], n, 1, h.Src); err != nil {
+	if err := l.writeTUN(l.single[:1], n, 1, sourceOf(packet)); err != nil {
 		l.counters.Drops.Add(writeFailure(err), 1)
 		return
 	}

@@ -54,7 +54,7 @@ func (l *Lane) outbound(s *slot, n int) {
 		l.release(s)
 		return
 	}
-	l.towards(l.headers.Src).TUNRead.add(length, s.seg.Remaining())
+	l.towards(sourceOf(s.buf[offload.VirtioHeaderLen:])).TUNRead.add(length, s.seg.Remaining())
 	if r := l.route(s); r != forward {
 		l.dropRest(s, r)
 		return
