@@ -258,9 +258,8 @@ func (f *fourInterfaces) anotherRoute() {
 	must(f.t, f.A.Gateway.AddRoute(moved, via))
 	must(f.t, lab.Poll(f.t.Context(), upTimeout, func() error {
 		before := f.quiet()
-		_, err := f.host2.Run(f.t.Context(), "ping", "-c", "5", "-i", "0.02", "-I", moved.Addr().String(), f.B.Host4.String())
-		if err != nil {
-			return err
+		if r := ping(f.t, lab.Ping{From: f.B.Host, To: moved.Addr(), Count: 5, Interval: 20 * time.Millisecond}); r.Received < 5 {
+			return fmt.Errorf("of the moved host: %v", r)
 		}
 		after := f.quiet()
 		for _, edge := range []daemon.Edge{
