@@ -75,10 +75,11 @@ func (p *path) step() {
 		return
 	}
 	p.size, p.pending, p.answer = size, Passed, p.now.Add(p.trip)
-	if p.isLost() {
+	first, second := p.isLost(), p.isLost()
+	if first {
 		p.answer = p.answer.Add(p.wait) // that to the second
 	}
-	if size > p.mtu || p.isLost() && p.isLost() {
+	if size > p.mtu || first && second {
 		p.pending, p.answer = Lost, p.now.Add(p.verdict())
 		if p.icmp && size > p.mtu {
 			p.s.Hint(p.now, p.mtu)
