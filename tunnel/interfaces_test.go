@@ -83,6 +83,22 @@ func TestInterfaceStatus(t *testing.T) {
 	}
 }
 
+// TestUplinkCountsByLane: the uplink of each lane counts where the status looks for it.
+func TestUplinkCountsByLane(t *testing.T) {
+	g := three(t)
+	lanesOf(t, g, 2)
+	g.tunnels[0].link, g.tunnels[1].link = "eth0", ""
+	g.openUplinks()
+	for i, l := range g.lanes.Lanes() {
+		if u := g.tunnels[0].uplink.on(l); u.Edges == nil || u.Edges != g.edgesOf("eth0")[i] {
+			t.Errorf("lane %d counts eth0 at %p", i, u.Edges)
+		}
+		if u := g.tunnels[1].uplink.on(l); u.Edges != nil {
+			t.Error("an uplink without name is counted apart")
+		}
+	}
+}
+
 // TestMostInterfaces: beyond the bound they are not told apart, and no address leads astray.
 func TestMostInterfaces(t *testing.T) {
 	g := three(t)

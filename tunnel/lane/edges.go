@@ -87,8 +87,8 @@ func (l *Lane) lookUp(h host) *Edges {
 // towardsPeer is where a datagram of t is counted: at its uplink. That of nobody, or of
 // one that has no way out yet, belongs to no interface.
 func (l *Lane) towardsPeer(t *Tunnel) *Edges {
-	if t != nil && t.uplink != nil && t.uplink.edges != nil {
-		return t.uplink.edges
+	if t != nil && t.uplink != nil && t.uplink.Edges != nil {
+		return t.uplink.Edges
 	}
 	return &l.counters.Edges
 }

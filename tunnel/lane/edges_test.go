@@ -104,6 +104,29 @@ func TestEdgesByInterface(t *testing.T) {
 	}
 }
 
+// TestHandOverByInterface: what came to a lane's listener for the tunnel of another lane is
+// counted there as received by no interface that is known; its superpackets are the uplink's.
+func TestHandOverByInterface(t *testing.T) {
+	gates := newGates(t, 2)
+	s := siteOn(gates, 1, 1)
+	var wan Edges
+	gates[1].lane.SetUplink(s.Tunnel, gates[1].lane.AddUplink(UplinkConfig{Name: "wan1", Edges: &wan}))
+	listener := newFakeSocket(t, "0.0.0.0:4500", "203.0.113.1:4500")
+	if err := gates[0].lane.AddListener(listener, listener.local); err != nil {
+		t.Fatal(err)
+	}
+	p := tcp4(1, 5).back().packet(bytesOf(1000, 1), false)
+	listener.arriveFrom(arrival{b: s.seal(p), size: 10000, from: netip.MustParseAddrPort("203.0.113.9:1234"), to: netip.MustParseAddr("192.0.2.1")})
+	gates[0].step()
+	gates[1].step()
+	if n := gates[0].lane.counters.UDPReceive.Calls.Load(); n != 1 {
+		t.Errorf("%d receives of no interface", n)
+	}
+	if ends := wan.MergeEnds[offload.EndBatch].Load(); ends != 1 || wan.UDPReceive.Calls.Load() != 0 {
+		t.Errorf("the uplink has %d ends of superpackets and %d receives", ends, wan.UDPReceive.Calls.Load())
+	}
+}
+
 // TestReportsByInterface: an ICMP error goes to the LAN that the packet came from.
 func TestReportsByInterface(t *testing.T) {
 	p := plant(t)

@@ -54,7 +54,7 @@ func TestTellLate(t *testing.T) {
 	first := bulk.super(bytesOf(20*1386, 1), 1386)
 	last := bulk.seq
 	g.tun.push(first, bulk.super(bytesOf(20*1386, 1), 1386),
-		six.plain(bytesOf(1300, 1)), tcp4(1, 6).plain(bytesOf(400, 1)), fromTUN(udpMayFragment(tcp4(1, 7), bytesOf(1300, 1))))
+		bulk.plain(bytesOf(100, 1)), six.plain(bytesOf(1300, 1)), tcp4(1, 6).plain(bytesOf(400, 1)), fromTUN(udpMayFragment(tcp4(1, 7), bytesOf(1300, 1))))
 	g.settle()
 	if n := len(g.tun.written()); n != 0 {
 		t.Fatalf("%d messages while all fits", n)

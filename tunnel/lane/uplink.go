@@ -23,9 +23,9 @@ type UplinkConfig struct {
 type Uplink struct {
 	Name     string
 	Counters *fairness.QueueCounters
+	Edges    *Edges // of what crosses the interface on this lane; nil: it is counted among what belongs to none
 
 	queue    *fairness.Queue[*slot]
-	edges    *Edges
 	overhead int
 	shaped   bool      // it has a rate, so that nothing builds below
 	flying   []*Tunnel // tunnels whose sockets may still hold something
@@ -40,7 +40,7 @@ func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
 	q := fairness.NewQueue[*slot](fairness.Config{
 		Limit: c.Limit, Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
 	})
-	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, edges: c.Edges, overhead: c.Overhead, shaped: c.Rate != 0}
+	u := &Uplink{Name: c.Name, Counters: q.Counters(), Edges: c.Edges, queue: q, overhead: c.Overhead, shaped: c.Rate != 0}
 	l.uplinks = append(l.uplinks, u)
 	return u
 }

@@ -209,6 +209,30 @@ func TestShrinkOnALongPath(t *testing.T) {
 	}
 }
 
+// TestConfirmGoesOn: where large datagrams leave while a probe is under way, the next one
+// does not wait for another of them.
+func TestConfirmGoesOn(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		s := New(epoch, 1500, FloorIPv4)
+		s.Next(epoch)
+		sent := epoch.Add(time.Second)
+		s.Outcome(sent, 1500, Passed)
+		s.LargeSent(sent)
+		s.Next(sent)
+		if large {
+			s.LargeSent(sent.Add(time.Millisecond))
+		}
+		s.Outcome(sent.Add(200*time.Millisecond), 1500, Passed)
+		want := time.Time{}
+		if large {
+			want = sent.Add(confirmEvery)
+		}
+		if got := s.Deadline(); !got.Equal(want) {
+			t.Errorf("large datagrams %t: the next probe is due %v after the last", large, got.Sub(sent))
+		}
+	}
+}
+
 // TestRaiseUnderLoad: that the size in use is confirmed without a pause, on a path whose
 // round trip is as long as that takes, does not keep from looking higher.
 func TestRaiseUnderLoad(t *testing.T) {

@@ -180,6 +180,18 @@ func TestSpecimenDamaged(t *testing.T) {
 			if err := cutter.Reset(h, super[tun.HeaderLen:]); err != nil {
 				t.Fatalf("%v: %v", s, err)
 			}
+			whole := super[tun.HeaderLen:]
+			if err := s.check(whole, 0, 0, true); err != nil {
+				t.Fatalf("%v: %v", s, err)
+			}
+			at := s.ip() - len(s.addresses(whole))
+			for ; at < s.ip()+4; at++ { // addresses and ports, which no checksum covers yet
+				whole[at] ^= 0x10
+				if s.check(whole, 0, 0, true) == nil {
+					t.Errorf("%v: byte %d was changed unseen", s, at)
+				}
+				whole[at] ^= 0x10
+			}
 			before, headers := 0, s.ip()+s.transport()
 			for n := 0; cutter.Remaining() > 0; n++ {
 				p := cutter.Next()
