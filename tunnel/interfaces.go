@@ -73,8 +73,8 @@ func (g *Gateway) followLANs(ctx context.Context) error {
 		if err != nil {
 			g.log.Debug("not all is known of the interfaces that local subnets are behind", "error", err)
 		}
-		if g.ask(ctx, func() { g.useLANs(lans) }) != nil && ctx.Err() != nil {
-			return nil
+		if g.ask(ctx, func() { g.useLANs(lans) }) != nil {
+			g.lansChanged() // it had no time, or ends
 		}
 		rest := max(lanRest, lanShare*time.Since(start))
 		select {
