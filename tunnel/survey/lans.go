@@ -8,7 +8,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"vpngw/tunnel/doctor"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // LAN says by which interface hosts of ours are reached.
@@ -17,16 +18,23 @@ type LAN struct {
 	Link  string // "": by none, by several, or they are addresses of this machine
 }
 
+// mostParts bounds the routes to parts of local subnets that are looked at, of each family:
+// a router that is the way to everywhere may have a million.
+const mostParts = 4096
+
 // LANs asks by which interfaces the hosts of local subnets are reached: what a packet from
 // one of them has come by, as far as routes tell. Of the prefixes that a host is in the
 // longest counts. They are in order, each there once. It may be called by any goroutine.
 func LANs(local []netip.Prefix) ([]LAN, error) {
 	ask := newAsker()
 	defer ask.handle.Close()
-	t := readTable(&doctor.Facts{Subject: doctor.Subject{Local: local}}, ask)
 	links := map[netip.Prefix]string{}
-	for _, p := range local {
-		t.lan(p.Masked(), links)
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		w, err := waysOf(family, local)
+		if err != nil {
+			return nil, err
+		}
+		w.name(ask, links)
 	}
 	own, err := net.InterfaceAddrs()
 	for _, a := range own {
@@ -47,43 +55,75 @@ func LANs(local []netip.Prefix) ([]LAN, error) {
 	return lans, err
 }
 
-// lan notes in links the interfaces of a local subnet: that of the route that leads to all
-// of it, and those of routes to parts of it.
-func (t *table) lan(p netip.Prefix, links map[netip.Prefix]string) {
-	all := t.v4
-	if p.Addr().Is6() {
-		all = t.v6
-	}
-	best := map[netip.Prefix]*known{}
-	prefer := func(at netip.Prefix, r *known) {
-		if b := best[at]; b == nil || r.to.Bits() > b.to.Bits() || r.to.Bits() == b.to.Bits() && r.Priority < b.Priority {
-			best[at] = r
+// ways are the routes of the main table to local subnets of one family: to each the one that
+// leads to all of it, and those to parts of it.
+type ways struct {
+	local []netip.Prefix
+	best  map[netip.Prefix]way
+}
+
+type way struct {
+	bits, priority int // of the route's prefix; of two routes the longer one counts, then the lower priority
+	link           int // index; 0: none, or several
+}
+
+func waysOf(family int, local []netip.Prefix) (w ways, err error) {
+	for _, p := range local {
+		if p.Addr().Is4() == (family == netlink.FAMILY_V4) {
+			w.local = append(w.local, p.Masked())
 		}
 	}
-	for n := range all {
-		switch r := &all[n]; {
-		case !r.narrow || r.to.Bits() <= p.Bits() && r.to.Overlaps(p):
-			prefer(p, r)
-		case r.to.Overlaps(p):
-			prefer(r.to.Masked(), r)
-		}
+	_, err = list(func() ([]netlink.Route, error) {
+		w.best = map[netip.Prefix]way{}
+		main := netlink.Route{Table: unix.RT_TABLE_MAIN}
+		return nil, netlink.RouteListFilteredIter(family, &main, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+			w.add(&r)
+			return true
+		})
+	})
+	return w, err
+}
+
+func (w *ways) add(r *netlink.Route) {
+	to, narrow := prefixOf(r.Dst)
+	if !narrow {
+		to = netip.Prefix{} // of no bits
 	}
-	for at, r := range best {
-		links[at] = t.leaf(r)
-	}
-	if best[p] == nil { // rules of policy routing may know another table
-		links[p] = ""
-		if r := t.ask.route(p.Addr().Next()); r != nil && unicast(r) {
-			links[p] = t.ask.link(r.LinkIndex)
+	for _, p := range w.local {
+		switch {
+		case !narrow || to.Bits() <= p.Bits() && to.Overlaps(p):
+			w.prefer(p, r, max(to.Bits(), 0))
+		case to.Overlaps(p) && len(w.best) < mostParts:
+			w.prefer(to.Masked(), r, to.Bits())
 		}
 	}
 }
 
-// leaf is the interface of a route, "" if that is none or several.
-func (t *table) leaf(r *known) string {
-	hops := leaves(&r.Route)
-	if !unicast(&r.Route) || len(hops) != 1 {
-		return ""
+func (w *ways) prefer(at netip.Prefix, r *netlink.Route, bits int) {
+	n := way{bits: bits, priority: r.Priority}
+	if hops := leaves(r); unicast(r) && len(hops) == 1 {
+		n.link = hops[0]
 	}
-	return t.ask.link(hops[0])
+	if b, ok := w.best[at]; !ok || n.bits > b.bits || n.bits == b.bits && n.priority < b.priority {
+		w.best[at] = n
+	}
+}
+
+// name notes the names of the interfaces in links.
+func (w *ways) name(ask *asker, links map[netip.Prefix]string) {
+	for at, n := range w.best {
+		links[at] = ""
+		if n.link != 0 {
+			links[at] = ask.link(n.link)
+		}
+	}
+	for _, p := range w.local {
+		if _, ok := w.best[p]; ok {
+			continue
+		}
+		links[p] = "" // unless rules of policy routing know another table
+		if r := ask.route(p.Addr().Next()); r != nil && unicast(r) {
+			links[p] = ask.link(r.LinkIndex)
+		}
+	}
 }

@@ -97,9 +97,30 @@ func TestLANs(t *testing.T) {
 		if len(want) > 0 {
 			t.Errorf("not found: %v; of %v", want, lans)
 		}
+		many := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+		if everywhere, err := LANs(many); err != nil || len(everywhere) < 8 || everywhere[0] != (LAN{many[0], "lan1"}) {
+			t.Errorf("with the whole Internet behind it: %v, %v", everywhere, err)
+		}
 		again, err := LANs(local)
 		if err != nil || !slices.Equal(lans, again) {
 			t.Errorf("another look without a change: %v, %v", again, err)
 		}
 	})
+}
+
+// TestMostParts: of a million routes a bounded number is kept, and all that lead to a whole
+// subnet.
+func TestMostParts(t *testing.T) {
+	w := ways{local: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("10.0.0.0/8")}, best: map[netip.Prefix]way{}}
+	route := func(to netip.Prefix, link int) *netlink.Route {
+		return &netlink.Route{Dst: &net.IPNet{IP: to.Addr().AsSlice(), Mask: net.CIDRMask(to.Bits(), 32)}, LinkIndex: link}
+	}
+	for i := range 3 * mostParts {
+		w.add(route(netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i), 0}), 24), 3))
+	}
+	w.add(route(w.local[1], 7))
+	w.add(route(w.local[0], 8))
+	if n := len(w.best); n > mostParts+2 || w.best[w.local[1]].link != 7 || w.best[w.local[0]].link != 8 {
+		t.Errorf("%d routes, to the subnets %+v and %+v", n, w.best[w.local[0]], w.best[w.local[1]])
+	}
 }
