@@ -70,11 +70,12 @@ func (g *Gateway) followLANs(ctx context.Context) error {
 	for {
 		start := time.Now()
 		lans, err := survey.LANs(local)
-		if err != nil {
-			g.log.Debug("not all is known of the interfaces that local subnets are behind", "error", err)
+		if err == nil {
+			err = g.ask(ctx, func() { g.useLANs(lans) })
 		}
-		if g.ask(ctx, func() { g.useLANs(lans) }) != nil {
-			g.lansChanged() // it had no time, or ends
+		if err != nil {
+			g.log.Debug("interfaces that local subnets are behind are not known", "error", err)
+			g.lansChanged() // once more
 		}
 		rest := max(lanRest, lanShare*time.Since(start))
 		select {

@@ -73,6 +73,9 @@ func waysOf(family int, local []netip.Prefix) (w ways, err error) {
 			w.local = append(w.local, p.Masked())
 		}
 	}
+	if w.local == nil {
+		return w, nil
+	}
 	_, err = list(func() ([]netlink.Route, error) {
 		w.best = map[netip.Prefix]way{}
 		main := netlink.Route{Table: unix.RT_TABLE_MAIN}
