@@ -46,6 +46,7 @@ func (a *assembly) file(top scope) *File {
 		}
 	}
 	a.checkTunnels(&f.Gateway)
+	a.checkMTU(&f.Gateway, top.sub("gateway"))
 	for _, t := range a.tunnels {
 		f.Tunnels = append(f.Tunnels, t.Tunnel)
 	}

@@ -65,6 +65,8 @@ var mistakes = []struct {
 	{"port 0", []string{"port: 4500", "port: 0"}},
 	{"port too large", []string{"port: 4500", "port: 65536"}},
 	{"mtu", []string{"mtu: 0", "mtu: 100"}},
+	{"mtu too little for IPv6", []string{"mtu: 0", "mtu: 1279"}},
+	{"mtu too little for an IPv6 address", []string{"mtu: 0", "mtu: 1000", "[10.99.0.1/24]", "[10.99.0.1/24, \"fd00::1/64\"]", "\n      - 2001:db8:3::/48", ""}},
 
 	{"rate without unit", []string{"rate: 100Mbit", "rate: 100000000"}},
 	{"rate in another case", []string{"rate: 100Mbit", "rate: 100mbit"}},

@@ -54,7 +54,7 @@ var (
 		{name: "addresses", kind: interfaceAddresses(), list: maxSelectors, examples: []string{"10.99.0.1/32", "2001:db8:99::1/128"},
 			doc: "Addresses of the TUN device."},
 		{name: "mtu", kind: integers(576, 65535, true), defaults: []string{"0"},
-			doc: "MTU of the TUN device in bytes; 0: computed, so that sealed packets fit the path."},
+			doc: "MTU of the TUN device in bytes, at least 1280 where there is IPv6 inside; 0: computed, so that sealed packets fit the path."},
 		{name: "mss_clamp", kind: booleans(), defaults: []string{"true"},
 			doc: "TCP connections through the tunnels are made to use segments that fit the path: the size that SYNs offer is lowered, both ways."},
 		{name: "mtu_discovery", kind: booleans(), defaults: []string{"true"},

@@ -39,7 +39,9 @@ type Gateway struct {
 	children map[uint32]*child    // by inbound SPI
 	uplinks  map[string]*uplink   // by interface
 	paths    netconf.Paths        // to the peers
-	look     look                 // at all tunnels, after a change of the network
+
+	interfaces interfaces
+	look       look // at all tunnels, after a change of the network
 
 	ikeListener map[bool]*udp.Socket // of IKE's own port; by Is4
 	strangers   repeats              // refusals in the log that are about no tunnel
@@ -95,6 +97,7 @@ func New(c Config, log *slog.Logger) (*Gateway, error) {
 		stopped:  make(chan struct{}),
 
 		ikeListener: map[bool]*udp.Socket{},
+		interfaces:  newInterfaces(),
 	}
 	g.machine = ike.New(ike.Config{
 		Rand: crand.Reader, Log: log,
@@ -138,6 +141,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) (err error) {
 		c := newCaretaker(g)
 		group.Go(func() error { return c.run(ctx) })
 	}
+	group.Go(func() error { return g.followLANs(ctx) })
 	group.Go(func() error {
 		defer g.lanes.Stop()
 		g.start(watching)

@@ -27,10 +27,9 @@ func (g *Gateway) eachLane() []OneLaneStatus {
 			Busy: g.homing.busy[i], Turns: c.Turns.Load(), Sleeps: c.Sleeps.Load(),
 			HandedOver: c.HandedOver.Load(), QueueBytes: c.QueueBytes.Load(),
 		}
-		all[i].TUNRead.add(&c.TUNRead)
-		all[i].UDPSend.add(&c.UDPSend)
-		all[i].UDPReceive.add(&c.UDPReceive)
-		all[i].TUNWrite.add(&c.TUNWrite)
+		var e EdgesStatus
+		g.addEdges(&e, i)
+		all[i].TUNRead, all[i].UDPSend, all[i].UDPReceive, all[i].TUNWrite = e.TUNRead, e.UDPSend, e.UDPReceive, e.TUNWrite
 	}
 	for _, t := range g.tunnels {
 		all[t.home].Tunnels++
@@ -55,19 +54,36 @@ func (g *Gateway) laneStatus() (sum LaneStatus) {
 	return sum
 }
 
+func newEdgesStatus() EdgesStatus { return EdgesStatus{MergeEnds: map[string]uint64{}} }
+
 func (g *Gateway) edges() EdgesStatus {
-	s := EdgesStatus{MergeEnds: map[string]uint64{}}
-	for _, l := range g.lanes.Lanes() {
-		c := l.Counters()
-		s.TUNRead.add(&c.TUNRead)
-		s.UDPSend.add(&c.UDPSend)
-		s.UDPReceive.add(&c.UDPReceive)
-		s.TUNWrite.add(&c.TUNWrite)
-		for e := range c.MergeEnds {
-			s.MergeEnds[offload.End(e).String()] += c.MergeEnds[e].Load()
-		}
+	s := newEdgesStatus()
+	for i := range g.lanes.Lanes() {
+		g.addEdges(&s, i)
 	}
 	return s
+}
+
+// addEdges counts in what crossed the edges on a lane, whatever interface it belongs to.
+func (g *Gateway) addEdges(s *EdgesStatus, lane int) {
+	s.add(&g.lanes.Lanes()[lane].Counters().Edges)
+	for _, edges := range g.interfaces.edges {
+		s.add(edges[lane])
+	}
+}
+
+// add counts in the edges of an interface, or of none, on a lane.
+func (s *EdgesStatus) add(e *lane.Edges) {
+	s.TUNRead.add(&e.TUNRead)
+	s.UDPSend.add(&e.UDPSend)
+	s.UDPReceive.add(&e.UDPReceive)
+	s.TUNWrite.add(&e.TUNWrite)
+	if s.MergeEnds == nil {
+		return
+	}
+	for end := range e.MergeEnds {
+		s.MergeEnds[offload.End(end).String()] += e.MergeEnds[end].Load()
+	}
 }
 
 // add counts an edge of a lane in.

@@ -26,6 +26,7 @@ func (g *Gateway) networkChanged() {
 		}
 	}
 	g.paths.Forget()
+	g.lansChanged()
 	g.look.left = len(g.tunnels) // from where it stands: no tunnel waits for changes to end
 	g.chooseErrorSource()
 	g.lookOn()

@@ -24,6 +24,8 @@ type Status struct {
 	Lane    LaneStatus        `json:"lane"`    // all lanes together
 	Lanes   []OneLaneStatus   `json:"lanes"`
 	IKE     map[string]uint64 `json:"ike_rejected"` // messages that belong to no tunnel, by reason
+
+	Interfaces []InterfaceStatus `json:"interfaces"` // the edges once more, by interface; the last one is what belongs to none
 }
 
 // GatewayStatus is the machine's side.
@@ -54,7 +56,7 @@ type EdgeStatus struct {
 	Bytes        uint64  `json:"bytes"`
 	Packets      uint64  `json:"packets"`
 	BytesPerCall float64 `json:"bytes_per_call"`
-	WouldBlock   uint64  `json:"would_block"` // calls beside these that found nothing to take, or no room
+	WouldBlock   uint64  `json:"would_block"` // calls beside these that found nothing to take, or no room; of an interface that is not known
 
 	Sizes []uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
@@ -171,6 +173,8 @@ func (g *Gateway) status() Status {
 		Lane:  g.laneStatus(),
 		Lanes: g.eachLane(),
 		IKE:   rejected(g.machine.Strangers()),
+
+		Interfaces: g.interfaceStatus(),
 	}
 	for _, t := range g.tunnels {
 		s.Tunnels = append(s.Tunnels, g.tunnelStatus(t, now))

@@ -18,6 +18,7 @@ type uplink struct {
 	name   string
 	cfg    Uplink
 	config lane.UplinkConfig             // on each lane
+	edges  []*lane.Edges                 // by lane; nil: it is not told from others
 	lanes  []atomic.Pointer[lane.Uplink] // by lane; nil until the lane has made it
 	recent meter.Window[meter.Uplink]
 }
@@ -27,7 +28,11 @@ type uplink struct {
 func (u *uplink) on(l *lane.Lane) *lane.Uplink {
 	at := &u.lanes[l.Index()]
 	if at.Load() == nil {
-		at.Store(l.AddUplink(u.config))
+		c := u.config
+		if u.edges != nil {
+			c.Edges = u.edges[l.Index()]
+		}
+		at.Store(l.AddUplink(c))
 	}
 	return at.Load()
 }
@@ -90,6 +95,7 @@ func (g *Gateway) addUplink(name string) *uplink {
 	u := &uplink{name: name, cfg: cfg, lanes: make([]atomic.Pointer[lane.Uplink], n), config: lane.UplinkConfig{
 		Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
 	}}
+	u.edges = g.edgesOf(name)
 	if cfg.Rate == 0 { // it may be on all of them
 		u.config.Limit = f.Memory / n
 	}

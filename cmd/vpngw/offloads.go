@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"time"
 
@@ -28,17 +29,19 @@ stands what is best for the gateway, with a "!" where that is not so, and why.
 It asks the running gateway what it is about; with a FILE it takes that from the tunnel
 file, and no gateway needs to run. It changes nothing. ` + "`vpngw doctor`" + ` says what to do.
 
-With --watch it shows, each second, what crossed the gateway in the last one: calls, packets,
-bytes per call, the calls by how many packets each carried, and why superpackets for the TUN
-device did not grow. docs/offloads.md explains the reasons.`,
-		Example: "  vpngw offloads\n  vpngw offloads /etc/vpngw/vpngw.yaml --json",
+With --watch it shows, each second, what crossed the gateway in the last one, in all and by
+interface: calls, packets, bytes per call, the calls by how many packets each carried, and why
+superpackets for the TUN device did not grow. An interface whose packets come one by one
+stands out, as do those that come by no interface that is known: "other". With --json each
+second is one line. docs/offloads.md explains the reasons.`,
+		Example: "  vpngw offloads\n  vpngw offloads /etc/vpngw/vpngw.yaml --json\n  vpngw offloads --watch",
 		Args:    arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if watch && len(args) > 0 {
 				return &usageError{errorf("--watch is about a running gateway: it takes no FILE"), cmd.CommandPath()}
 			}
 			if watch {
-				return watchEdges(cmd.Context(), cmd.OutOrStdout(), about.path())
+				return watchEdges(cmd.Context(), cmd.OutOrStdout(), about.path(), asJSON)
 			}
 			s, missing, err := about.subject(cmd, args)
 			if err != nil {
@@ -51,6 +54,13 @@ device did not grow. docs/offloads.md explains the reasons.`,
 			f.Unseen = append(missing, f.Unseen...)
 			o := health.OffloadsOf(f)
 			if asJSON {
+				if len(args) == 0 {
+					s, err := status.Fetch(cmd.Context(), about.path())
+					if err != nil {
+						return err
+					}
+					o.Count(s)
+				}
 				return printJSON(cmd.OutOrStdout(), o)
 			}
 			return health.PrintOffloads(cmd.OutOrStdout(), o)
@@ -86,7 +96,7 @@ func (f *subjectFlags) subject(cmd *cobra.Command, args []string) (s doctor.Subj
 }
 
 // watchEdges shows each second what crossed the gateway in it, until ctx ends.
-func watchEdges(ctx context.Context, w io.Writer, socket string) error {
+func watchEdges(ctx context.Context, w io.Writer, socket string, asJSON bool) error {
 	before, err := status.Fetch(ctx, socket)
 	if err != nil {
 		return err
@@ -101,7 +111,13 @@ func watchEdges(ctx context.Context, w io.Writer, socket string) error {
 		if err != nil {
 			return err
 		}
-		if err := health.PrintEdges(w, &before.Edges, &now.Edges); err != nil {
+		crossed := health.CrossedBetween(before, now)
+		if asJSON {
+			err = json.NewEncoder(w).Encode(&crossed)
+		} else {
+			err = health.PrintCrossed(w, &crossed)
+		}
+		if err != nil {
 			return err
 		}
 		before = now

@@ -8,17 +8,24 @@ import (
 
 // A path is probed (RFC 8899) with an INFORMATIONAL request that is padded to the size in
 // question and sent in one packet, with DF, from the addresses and ports of ESP. What gets
-// through is answered, which only the peer can do. What does not must not stay: the window
-// of one would be blocked, and RFC 7296 §2.1 wants the same message again. So it is sent
-// again in pieces: the same bytes in a packet that IP may fragment, or cut into fragments
+// through is answered, which only the peer can do. If no answer has come when one should
+// have, it is sent once more, since packets are lost for other reasons than their size
+// (MAX_PROBES of RFC 8899 §5.1.2 is two). What then is not answered must not stay: the
+// window of one would be blocked, and RFC 7296 §2.1 wants the same message again. So it is
+// sent again in pieces: the same bytes in a packet that IP may fragment, or cut into fragments
 // of IKE of 576 bytes (RFC 7383 §2.5.2), both at once. The one is stopped by some firewalls
 // and by links that are narrower than they say, the other is understood by some peers only
 // (strongSwan 5 takes no INFORMATIONAL in fragments).
 //
 // An answer shows that the peer lives and that only the size was the trouble. Or the time:
-// on a path that has become slow the answer may be that to the whole packet. Then there is
-// a second one to come, since a request that is seen again is answered again, and the
-// verdict is held for as long as that takes.
+// on a path that has become slow the answer may be that to the whole packet. Then there are
+// others to come, since a request that is seen again is answered again: more than it was
+// sent in pieces, by as much later as it was sent later. The verdict is held for as long as
+// that takes.
+//
+//	time   0        wait     2 wait            + trip   + 5/4 wait
+//	sent   whole    whole    pieces                     ▼
+//	heard                                      answer   lost, unless there was another answer
 //
 // Where neither kind of pieces gets through, the request would end the IKE SA. A new one is
 // then built beside it, and the peer not probed any more.
@@ -31,17 +38,18 @@ const NotifyPathProbe message.NotifyType = 51200
 // cut into.
 const MaxPathProbe = 16000
 
-// How long a probe is waited for before it is cut: a few round trips, as far as they are
-// known.
+// How long a probe is waited for before it is sent once more, and then before it is cut:
+// 5/4 of a round trip, as far as that is known, and some more. To be too early costs a
+// packet, and no wrong verdict.
 const (
 	pathWaitFirst = 300 * time.Millisecond
 	pathWaitMin   = 100 * time.Millisecond
 	pathWaitMax   = time.Second
-	pathWaitTrips = 4
-	pathWaitMore  = 80 * time.Millisecond // beside them, for a peer that is busy
+	pathWaitMore  = 50 * time.Millisecond // beside the round trip, for a peer that is busy
 	pathRetryMin  = 400 * time.Millisecond
+	pathWholes    = 2                     // times that it is sent whole
 	pathPatience  = 3 * time.Second       // for an answer to pieces
-	pathHoldMore  = 20 * time.Millisecond // beside the time between two answers, and a quarter of it
+	pathHoldMore  = 20 * time.Millisecond // beside the time until the last of them, and a quarter of it
 )
 
 // PathOutcome is what a probe of a path found.
@@ -63,7 +71,7 @@ func (o PathOutcome) String() string { return pathOutcomeNames[o] }
 type pathVerdict struct {
 	id      uint32 // of the request
 	size    int
-	missing int           // answers, if the whole packet was answered too
+	missing int           // answers, if a whole packet was answered too
 	last    time.Time     // when one came
 	apart   time.Duration // answers to different sends come at least so far apart
 	trip    time.Duration
@@ -116,7 +124,7 @@ func (s *sa) pathWait() time.Duration {
 	if s.trip == 0 {
 		return pathWaitFirst
 	}
-	return min(max(pathWaitTrips*s.trip+pathWaitMore, pathWaitMin), pathWaitMax)
+	return min(max(s.trip*5/4+pathWaitMore, pathWaitMin), pathWaitMax)
 }
 
 // pathRetry is how long to wait until a probe is sent again.
@@ -124,6 +132,8 @@ func (s *sa) pathRetry() time.Duration {
 	r := s.req
 	if r.sends == 1 {
 		r.wait = s.pathWait()
+	}
+	if r.sends <= pathWholes {
 		return r.wait
 	}
 	return max(2*r.wait, pathRetryMin)
@@ -186,15 +196,15 @@ func (s *sa) pathAnswered(r *request) {
 		s.pathFound(r.size, PathPassed)
 		return
 	}
-	if r.cut.Sub(r.first) < r.wait {
+	if r.cut.Sub(r.first) < pathWholes*r.wait {
 		s.pathFound(r.size, PathUnknown) // something else made it be sent again early
 		return
 	}
 	s.verdict = &pathVerdict{
-		id: r.id, size: r.size, missing: r.sends - 1, trip: trip,
-		last: s.m.now, apart: r.cut.Sub(r.first) / 2,
+		id: r.id, size: r.size, missing: r.sends - pathWholes, trip: trip,
+		last: s.m.now, apart: r.wait / 2,
 	}
-	s.m.timers.set(&s.verdictDue, s.m.now.Add(r.sent.Sub(r.first)*5/4+pathHoldMore))
+	s.m.timers.set(&s.verdictDue, s.m.now.Add(r.sentBefore.Sub(r.first)*5/4+pathHoldMore))
 }
 
 // pathAnsweredAgain takes another answer. It returns false for what is none.

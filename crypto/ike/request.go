@@ -66,6 +66,8 @@ type request struct {
 	offer       *offer   // of a child or of an IKE SA, or nil
 	stillborn   []uint32 // outbound SPIs that the peer deleted before we knew of them
 
+	sentBefore time.Time // when it was sent the last time but one; zero: it was not
+
 	wait   time.Duration // of a path probe: for the answer to the whole packet
 	silent bool          // of a path probe: the peer gave no sign of life since then
 	pieces [][]byte      // of a path probe: fragments of it; nil: not made yet
@@ -142,8 +144,8 @@ func (s *sa) launch(t task, msgs [][]byte, o *offer) {
 func (s *sa) transmit() {
 	r := s.req
 	r.sends++
-	r.sent = s.m.now
-	if r.kind == taskPath && r.sends > 1 {
+	r.sentBefore, r.sent = r.sent, s.m.now
+	if r.kind == taskPath && r.sends > pathWholes {
 		s.sendPathAgain()
 	} else {
 		s.send(r.messages)

@@ -146,5 +146,6 @@ type SelfTest struct {
 	TUN       bool // TUN devices were tried
 	GrantsTSO bool // the kernel has it for TUN devices
 	GrantsUSO bool
+	IPv6      bool     // tried with IPv6, too
 	TUNFaults []string // what the kernel got wrong in cutting or carrying superpackets
 }

@@ -209,6 +209,7 @@ func (l *Lane) handle(h handed) {
 		l.accept(s, h.length)
 		return
 	}
+	l.receiving = l.towardsPeer(s.tunnel)
 	g := &l.guest
 	g.endpoint = endpoint{local: h.local}
 	g.datagrams = udp.Datagrams{From: h.from, To: h.local.Addr(), TOS: h.tos}

@@ -64,6 +64,7 @@ func (l *Lane) receive() {
 // has no more.
 func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 	more = true
+	l.receiving = l.towardsPeer(e.tunnel)
 	at := 0
 	// A receive that brings nothing counts as one datagram.
 	for n := 0; n < q.datagrams && at < q.bytes && at+recvLen <= len(l.buffer) && more && !e.closed; n++ {
@@ -124,7 +125,7 @@ func (l *Lane) receiveFailed(e *endpoint, err error) {
 // batch looks at each datagram of one receive, and returns how many there are.
 func (l *Lane) batch(e *endpoint, d *udp.Datagrams) (packets int) {
 	if len(d.Bytes) == 0 {
-		l.counters.UDPReceive.add(0, 1)
+		l.receiving.UDPReceive.add(0, 1)
 		l.dropIn(e.tunnel, drop.Runt, 1)
 		return 1
 	}
@@ -139,7 +140,7 @@ func (l *Lane) batch(e *endpoint, d *udp.Datagrams) (packets int) {
 		rest = rest[n:]
 		packets++
 	}
-	l.counters.UDPReceive.add(len(d.Bytes), packets)
+	l.receiving.UDPReceive.add(len(d.Bytes), packets)
 	return packets
 }
 
@@ -277,14 +278,14 @@ func (l *Lane) endRun() {
 // flushIn writes what the coalescer holds to the TUN.
 func (l *Lane) flushIn() {
 	packets := l.coalescer.Flush()
-	l.coalescer.TakeEnds(func(e offload.End, n uint64) { l.counters.MergeEnds[e].Add(n) })
+	l.coalescer.TakeEnds(func(e offload.End, n uint64) { l.receiving.MergeEnds[e].Add(n) })
 	for i := range packets {
 		p := &packets[i]
 		if len(p.Packets) > 1 && l.now < l.glueFrom {
 			l.writeEach(p)
 			continue
 		}
-		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets)); {
+		switch err := l.writeTUN(p.Vecs, p.Bytes, len(p.Packets), destinationOf(p.Packets[0])); {
 		case err == nil:
 		case err == unix.EINVAL && len(p.Packets) > 1:
 			// Some kernels refuse some superpackets: what is in hand goes packet by packet.
@@ -301,19 +302,20 @@ func (l *Lane) writeEach(s *offload.Superpacket) {
 	s.Part()
 	for _, p := range s.Packets {
 		l.single[0], l.single[1] = l.zeroHeader[:], p
-		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1); err != nil {
+		if err := l.writeTUN(l.single[:], len(p)+offload.VirtioHeaderLen, 1, destinationOf(p)); err != nil {
 			l.counters.Drops.Add(writeFailure(err), 1)
 		}
 	}
 }
 
-func (l *Lane) writeTUN(vecs [][]byte, length, packets int) error {
+// writeTUN writes one superpacket to a host, of length bytes with its virtio header.
+func (l *Lane) writeTUN(vecs [][]byte, length, packets int, to host) error {
 	if l.tun == nil {
 		return unix.EBADFD
 	}
 	err := l.tun.Write(vecs)
 	if err == nil {
-		l.counters.TUNWrite.add(length-offload.VirtioHeaderLen, packets)
+		l.towards(to).TUNWrite.add(length-offload.VirtioHeaderLen, packets)
 	} else if err == unix.EBADFD {
 		l.loseTUN(err)
 	} else if err == tun.ErrWouldBlock {

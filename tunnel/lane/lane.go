@@ -58,6 +58,7 @@ type Lane struct {
 	tunReady bool
 	tunCount uint64 // reads of TUNs that brought something
 	routes   *Routes
+	lans     lans
 	inbound  map[uint32]*Inbound
 
 	endpoints     []*endpoint
@@ -81,6 +82,7 @@ type Lane struct {
 	// In.
 	buffer     []byte
 	datagrams  udp.Datagrams
+	receiving  *Edges // of what is being received
 	coalescer  *offload.Coalescer
 	glueFrom   int64 // lane time from which packets are glued again after a refusal
 	run        run
@@ -123,6 +125,7 @@ func newLane(c Config, g *Group) (*Lane, error) {
 		admission: newAdmission(),
 		mark:      c.Mark,
 	}
+	l.receiving = &l.counters.Edges
 	l.big, l.small = pool{size: bigSlot, owner: l}, pool{size: smallSlot, owner: l}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {

@@ -25,8 +25,17 @@ type reporter struct {
 
 // SetMTU says how long packets may be that cross the path to t's peer in one datagram,
 // in bytes; 0: that is not known. Longer ones are fragmented where their senders allow it,
-// and dropped otherwise, which their senders are told. On the lane's goroutine.
-func (l *Lane) SetMTU(t *Tunnel, mtu int) { t.mtu = mtu }
+// and dropped otherwise, which their senders are told; if it is less than before, also
+// those of packets that were sent lately. On the lane's goroutine.
+func (l *Lane) SetMTU(t *Tunnel, mtu int) {
+	narrower := mtu != 0 && mtu < t.mtu
+	t.mtu = mtu
+	if narrower {
+		l.tellLate(t)
+	} else if t.late == nil && mtu != 0 {
+		t.late = new(late)
+	}
+}
 
 // SetErrorSource sets the addresses that ICMP errors come from, in packets written to the
 // TUN; the zero Addr is the destination of the packet that an error is about. On the
@@ -41,13 +50,14 @@ func (l *Lane) tooLong(s *slot, n int) {
 		l.fragment(s)
 		return
 	}
-	l.report(s, packet)
+	l.complain(s.tunnel, packet, s.seg.SegmentLen())
 	l.dropRest(s, drop.PathMTU)
 }
 
-// report tells the sender of packet, the one just parsed, how long its packets may be.
-func (l *Lane) report(s *slot, packet []byte) {
-	t, r, h := s.tunnel, &l.reporter, &l.headers
+// complain tells the sender of packet, the one just parsed, how long its packets may be;
+// this one, or each of its segments, is of length bytes.
+func (l *Lane) complain(t *Tunnel, packet []byte, length int) {
+	r, h := &l.reporter, &l.headers
 	if !t.mayReport(l.now) {
 		return
 	}
@@ -55,13 +65,13 @@ func (l *Lane) report(s *slot, packet []byte) {
 	if h.Version == 6 {
 		from = r.from6
 	}
-	length := offload.TooBig(r.message[offload.VirtioHeaderLen:], packet, h, s.seg.SegmentLen(), from, t.mtu)
-	if length == 0 {
+	n := offload.TooBig(r.message[offload.VirtioHeaderLen:], packet, h, length, from, t.mtu)
+	if n == 0 {
 		return
 	}
-	length += offload.VirtioHeaderLen
-	l.single[0] = r.message[:length]
-	if err := l.writeTUN(l.single[:1], length, 1); err != nil {
+	n += offload.VirtioHeaderLen
+	l.single[0] = r.message[:n]
+	if err := l.writeTUN(l.single[:1], n, 1, sourceOf(packet)); err != nil {
 		l.counters.Drops.Add(writeFailure(err), 1)
 		return
 	}

@@ -58,7 +58,7 @@ func (l *Lane) outbound(s *slot, n int) {
 		l.release(s)
 		return
 	}
-	l.counters.TUNRead.add(length, s.seg.Remaining())
+	l.towards(sourceOf(s.buf[offload.VirtioHeaderLen:])).TUNRead.add(length, s.seg.Remaining())
 	if r := l.route(s); r != forward {
 		l.dropRest(s, r)
 		return
@@ -83,6 +83,9 @@ func (l *Lane) accept(s *slot, n int) {
 		}
 		if !t.NoMSSClamp {
 			l.clampOut(s, n)
+		}
+		if segment := s.seg.SegmentLen(); segment > alwaysCarried && offload.DontFragment(s.buf[offload.VirtioHeaderLen:], &l.headers) {
+			t.late.note(l.now, s.flow, s.buf[offload.VirtioHeaderLen:n], segment)
 		}
 	}
 	if n <= smallMax && (t.uplink.queue.Memory() >= served || t.uplink.queue.Blocked(t.class)) {
@@ -405,7 +408,7 @@ func (l *Lane) send(t *Tunnel, tr *train) bool {
 // sent counts datagrams that left, bytes in all for inner bytes of packets, and
 // watches the limits of the SA.
 func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
-	l.counters.UDPSend.add(bytes, sent)
+	l.towardsPeer(t).UDPSend.add(bytes, sent)
 	t.Counters.PacketsOut.Add(uint64(sent))
 	t.Counters.BytesOut.Add(uint64(inner))
 	t.Counters.LastOut.Store(l.now)

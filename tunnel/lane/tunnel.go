@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"vpngw/fairness"
-	"vpngw/offload"
 	"vpngw/tunnel/drop"
 )
 
@@ -52,6 +51,7 @@ type Tunnel struct {
 	movedAt  int64    // lane time of the last Moved
 
 	mtu      int   // longest packet that crosses the path to the peer; 0: not known
+	late     *late // nil while mtu was never known
 	largeAt  int64 // lane time of the last LargeSent
 	hintAt   int64 // lane time of the last PathHint
 	reportAt int64 // lane time up to which the allowance of ICMP errors is used up
@@ -116,9 +116,8 @@ func (e *Edge) add(bytes, packets int) {
 
 // LaneCounters are what a lane counts beside its tunnels. Any goroutine may read them.
 type LaneCounters struct {
-	TUNRead, TUNWrite, UDPSend, UDPReceive Edge
-
-	MergeEnds [offload.EndCount]atomic.Uint64 // why superpackets that were glued for the TUN did not grow
+	// Edges counts what belongs to no interface that is known. Of Edge.WouldBlock it has all.
+	Edges
 
 	Turns        atomic.Uint64
 	Sleeps       atomic.Uint64 // turns that waited for something to happen

@@ -15,6 +15,7 @@ type UplinkConfig struct {
 	FIFO     bool          // one queue for all, without shares, slices and AQM: for comparisons
 	Target   time.Duration // of the AQM; 0: fairness's default
 	Limit    int           // bytes of memory that packets may wait in, at least one superpacket's; 0: fairness's default
+	Edges    *Edges        // where what crosses the interface is counted; nil: among what belongs to none
 }
 
 // Uplink is the queue of the tunnels that leave by one interface. Its exported fields
@@ -22,6 +23,7 @@ type UplinkConfig struct {
 type Uplink struct {
 	Name     string
 	Counters *fairness.QueueCounters
+	Edges    *Edges // of what crosses the interface on this lane; nil: it is counted among what belongs to none
 
 	queue    *fairness.Queue[*slot]
 	overhead int
@@ -38,7 +40,7 @@ func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
 	q := fairness.NewQueue[*slot](fairness.Config{
 		Limit: c.Limit, Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
 	})
-	u := &Uplink{Name: c.Name, Counters: q.Counters(), queue: q, overhead: c.Overhead, shaped: c.Rate != 0}
+	u := &Uplink{Name: c.Name, Counters: q.Counters(), Edges: c.Edges, queue: q, overhead: c.Overhead, shaped: c.Rate != 0}
 	l.uplinks = append(l.uplinks, u)
 	return u
 }

@@ -22,8 +22,8 @@ const (
 
 // Times.
 const (
-	// confirmEvery is the age from which the size in use is confirmed again, while large
-	// datagrams leave: a path on which only these vanish is noticed by nothing else.
+	// confirmEvery is how long after a probe of the size in use the next one leaves, while
+	// large datagrams do: a path on which only these vanish is noticed by nothing else.
 	confirmEvery = 300 * time.Millisecond
 	hintPause    = time.Second            // between two hints that are believed so far
 	unknownPause = 500 * time.Millisecond // until a probe that found nothing out is repeated
@@ -35,17 +35,13 @@ const (
 	raiseMax   = time.Minute
 )
 
-// tries is how many probes of one size are lost before it counts as too large
-// (MAX_PROBES of RFC 8899 §5.1.2); one is enough where an ICMP message says the same.
-const tries = 2
-
 // Outcome is what came of a probe.
 type Outcome uint8
 
 // Outcomes.
 const (
 	Passed      Outcome = iota
-	Lost                // the peer lives, and has not got it
+	Lost                // the peer lives, and has not got it although it was sent more than once (MAX_PROBES of RFC 8899 §5.1.2)
 	Unknown             // nothing was found out
 	Unsupported         // the peer cannot be probed
 )
@@ -85,13 +81,13 @@ type Search struct {
 	mtu       int
 	source    Source
 	changed   time.Time // when mtu was last changed; zero: it never was
-	confirmed time.Time // when mtu last passed; zero: it never did
+	confirmed time.Time // when the probe was sent by which mtu passed last; zero: it never did
+	large     time.Time // when a large datagram left last, as far as was said; zero: none did
 	off       bool      // the peer cannot be probed
 
 	phase     phase
 	candidate int       // size to probe; 0: there is none
 	due       time.Time // when
-	lost      int       // probes of it that were lost, in a row
 	low, high int       // of the search: the largest size that passed, the least that did not
 	hint      int       // of an ICMP message; 0: none
 	hinted    time.Time
@@ -125,10 +121,15 @@ func (s *Search) Deadline() time.Time {
 	switch {
 	case s.inFlight != 0:
 		return s.sent.Add(lostOutcome)
-	case s.candidate != 0:
-		return s.due
+	case s.candidate == 0 || s.mayRaise() && s.raiseAt.Before(s.due):
+		return s.raiseAt
 	}
-	return s.raiseAt
+	return s.due
+}
+
+// mayRaise tells whether nothing keeps from looking higher when it is time to.
+func (s *Search) mayRaise() bool {
+	return !s.raiseAt.IsZero() && (s.candidate == 0 || s.phase == confirming)
 }
 
 // Next is the probe to send now, 0 for none. Its outcome is to be told. It is to be
@@ -140,7 +141,7 @@ func (s *Search) Next(now time.Time) (size int) {
 		}
 		s.inFlight = 0
 	}
-	if s.candidate == 0 && !s.raiseAt.IsZero() && !now.Before(s.raiseAt) {
+	if s.mayRaise() && !now.Before(s.raiseAt) {
 		s.lookHigher(now)
 	}
 	if s.candidate == 0 || now.Before(s.due) {
@@ -174,17 +175,20 @@ func (s *Search) Outcome(now time.Time, size int, o Outcome) {
 func (s *Search) Abandon(now time.Time) { s.Outcome(now, s.inFlight, Unknown) }
 
 func (s *Search) passed(now time.Time, size int) {
-	s.lost, s.low = 0, size
+	s.low = size
 	if s.hint <= size {
 		s.hint = 0
 	}
 	if size >= s.mtu {
-		s.confirmed = now
+		s.confirmed = s.sent
 		s.use(now, size, Probed)
 	}
 	switch s.phase {
 	case confirming:
 		s.phase, s.candidate = settled, 0
+		if s.large.After(s.sent) {
+			s.confirm(now)
+		}
 	case raising:
 		s.raise = raiseFirst
 		s.settle(now)
@@ -194,16 +198,10 @@ func (s *Search) passed(now time.Time, size int) {
 }
 
 func (s *Search) failed(now time.Time, size int) {
-	s.lost++
-	believed := s.hint != 0 && s.hint < size
-	if s.lost < tries && !believed {
-		s.due = now
-		return
-	}
 	s.high = size
 	switch {
 	case size <= s.mtu:
-		s.blackHole(now, believed)
+		s.blackHole(now, s.hint != 0 && s.hint < size)
 	case s.phase == raising || s.phase == raisingOne:
 		if next := s.above(); next != 0 {
 			s.try(now, raisingOne, next)
@@ -279,7 +277,7 @@ func (s *Search) above() int {
 }
 
 func (s *Search) try(at time.Time, p phase, size int) {
-	s.phase, s.candidate, s.due, s.lost = p, size, at, 0
+	s.phase, s.candidate, s.due = p, size, at
 }
 
 // use changes the size in use.
@@ -293,9 +291,14 @@ func (s *Search) use(now time.Time, mtu int, source Source) {
 // LargeSent says that a large datagram has left. It may be said of each, or of one in a
 // while.
 func (s *Search) LargeSent(now time.Time) {
-	if s.off || s.phase != settled {
-		return
+	s.large = now
+	if !s.off && s.phase == settled {
+		s.confirm(now)
 	}
+}
+
+// confirm has the size in use probed again when it is time to.
+func (s *Search) confirm(now time.Time) {
 	at := s.confirmed.Add(confirmEvery)
 	if at.Before(now) {
 		at = now

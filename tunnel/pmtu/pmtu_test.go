@@ -18,7 +18,7 @@ type path struct {
 	loss     float64       // of a probe in either direction
 	rng      *rand.Rand    // nil: no loss
 	trip     time.Duration // there and back
-	wait     time.Duration // until a probe counts as lost, the answer to its fragments included
+	wait     time.Duration // until a probe that was not answered is sent once more
 	icmp     bool          // routers tell
 	traffic  bool          // large datagrams leave
 	gone     bool          // the peer answers nothing
@@ -34,7 +34,7 @@ type path struct {
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newPath(t testing.TB, route, mtu int) *path {
-	return &path{t: t, now: epoch, s: New(epoch, route, FloorIPv4), mtu: mtu, trip: 20 * time.Millisecond, wait: 280 * time.Millisecond}
+	return &path{t: t, now: epoch, s: New(epoch, route, FloorIPv4), mtu: mtu, trip: 20 * time.Millisecond, wait: 100 * time.Millisecond}
 }
 
 // run lets time pass in steps of 10 ms.
@@ -75,8 +75,12 @@ func (p *path) step() {
 		return
 	}
 	p.size, p.pending, p.answer = size, Passed, p.now.Add(p.trip)
-	if size > p.mtu || p.rng != nil && p.rng.Float64() < 2*p.loss {
-		p.pending, p.answer = Lost, p.now.Add(p.wait)
+	first, second := p.isLost(), p.isLost()
+	if first {
+		p.answer = p.answer.Add(p.wait) // that to the second
+	}
+	if size > p.mtu || first && second {
+		p.pending, p.answer = Lost, p.now.Add(p.verdict())
 		if p.icmp && size > p.mtu {
 			p.s.Hint(p.now, p.mtu)
 		}
@@ -85,6 +89,12 @@ func (p *path) step() {
 		p.pending = p.outcomes()
 	}
 }
+
+func (p *path) isLost() bool { return p.rng != nil && p.rng.Float64() < 2*p.loss }
+
+// verdict is how long IKE takes to find out that a probe was lost: it is sent whole, whole,
+// and in pieces, whose answer takes a trip; the verdict is held for a further answer.
+func (p *path) verdict() time.Duration { return 2*p.wait + p.trip + p.wait*5/4 + 20*time.Millisecond }
 
 // until runs until ok and gives the time that it took.
 func (p *path) until(limit time.Duration, what string, ok func() bool) time.Duration {
@@ -175,6 +185,62 @@ func TestShrinkAndGrow(t *testing.T) {
 			p.until(25*time.Second, "1500", func() bool { return p.s.MTU() == 1500 })
 		}
 	}
+}
+
+// TestShrinkOnALongPath: how soon it is left without ICMP grows with the round trip by less
+// than six of them, wherever in the rhythm of probes the path has become narrow.
+func TestShrinkOnALongPath(t *testing.T) {
+	for _, c := range []struct{ trip, limit time.Duration }{
+		{time.Millisecond, 700 * time.Millisecond}, {50 * time.Millisecond, 900 * time.Millisecond},
+		{100 * time.Millisecond, 1100 * time.Millisecond}, {200 * time.Millisecond, 1600 * time.Millisecond},
+	} {
+		var worst time.Duration
+		for offset := range 50 {
+			p := newPath(t, 1500, 1500)
+			p.trip, p.wait, p.traffic = c.trip, max(c.trip*5/4+50*time.Millisecond, 100*time.Millisecond), true
+			p.run(3*time.Second + time.Duration(offset)*10*time.Millisecond)
+			p.mtu = 1300
+			worst = max(worst, p.until(3*time.Second, "smaller", func() bool { return p.s.MTU() <= 1300 }))
+		}
+		t.Logf("a round trip of %v: left after %v at worst", c.trip, worst)
+		if worst > c.limit {
+			t.Errorf("a round trip of %v: left after %v", c.trip, worst)
+		}
+	}
+}
+
+// TestConfirmGoesOn: where large datagrams leave while a probe is under way, the next one
+// does not wait for another of them.
+func TestConfirmGoesOn(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		s := New(epoch, 1500, FloorIPv4)
+		s.Next(epoch)
+		sent := epoch.Add(time.Second)
+		s.Outcome(sent, 1500, Passed)
+		s.LargeSent(sent)
+		s.Next(sent)
+		if large {
+			s.LargeSent(sent.Add(time.Millisecond))
+		}
+		s.Outcome(sent.Add(200*time.Millisecond), 1500, Passed)
+		want := time.Time{}
+		if large {
+			want = sent.Add(confirmEvery)
+		}
+		if got := s.Deadline(); !got.Equal(want) {
+			t.Errorf("large datagrams %t: the next probe is due %v after the last", large, got.Sub(sent))
+		}
+	}
+}
+
+// TestRaiseUnderLoad: that the size in use is confirmed without a pause, on a path whose
+// round trip is as long as that takes, does not keep from looking higher.
+func TestRaiseUnderLoad(t *testing.T) {
+	p := newPath(t, 1500, 1300)
+	p.trip, p.wait, p.traffic = 400*time.Millisecond, 550*time.Millisecond, true
+	p.until(30*time.Second, "1300", p.found)
+	p.mtu = 1500
+	p.until(raiseMax+2*time.Second, "1500", func() bool { return p.s.MTU() == 1500 })
 }
 
 // TestNeverAboveWhatFails: without ICMP, once a size has failed nothing larger than it is
@@ -272,7 +338,7 @@ func TestFloor(t *testing.T) {
 	p.mtu = 1500
 	p.until(time.Minute, "1500", func() bool { return p.s.MTU() == 1500 })
 
-	six := &path{t: t, now: epoch, s: New(epoch, 1500, FloorIPv6), mtu: 1000, trip: time.Millisecond, wait: 300 * time.Millisecond, icmp: true}
+	six := &path{t: t, now: epoch, s: New(epoch, 1500, FloorIPv6), mtu: 1000, trip: time.Millisecond, wait: 100 * time.Millisecond, icmp: true}
 	six.run(time.Minute)
 	if six.s.MTU() != FloorIPv6 {
 		t.Errorf("IPv6: MTU %d", six.s.MTU())

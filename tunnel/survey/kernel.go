@@ -5,7 +5,6 @@ package survey
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -42,15 +41,28 @@ func selfTest(ctx context.Context, f *doctor.Facts) {
 		return
 	}
 	f.Test.TUN = true
+	if !f.Test.IPv6 {
+		f.Unseen = append(f.Unseen, "offloads of TUN devices with IPv6: this kernel has none")
+	}
 }
 
-// Of the test's own namespace; the networks are for benchmarks (RFC 2544).
+// testNet is a network of the test's own namespace, of those for benchmarks (RFC 2544,
+// RFC 5180).
+type testNet struct{ v4, v6 netip.Prefix }
+
 var (
-	testIn     = netip.MustParsePrefix("198.18.0.1/24")
-	testOut    = netip.MustParsePrefix("198.18.1.1/24")
-	testPlain  = netip.MustParsePrefix("198.18.2.1/24")
-	testSource = netip.MustParseAddr("198.18.0.2")
+	testIn    = testNet{netip.MustParsePrefix("198.18.0.1/24"), netip.MustParsePrefix("2001:2:0:1::1/64")}
+	testOut   = testNet{netip.MustParsePrefix("198.18.1.1/24"), netip.MustParsePrefix("2001:2:0:2::1/64")}
+	testPlain = testNet{netip.MustParsePrefix("198.18.2.1/24"), netip.MustParsePrefix("2001:2:0:3::1/64")}
 )
+
+// host is a neighbour on the network.
+func (n testNet) host(v6 bool) netip.Addr {
+	if v6 {
+		return n.v6.Addr().Next()
+	}
+	return n.v4.Addr().Next()
+}
 
 // testTUN has the kernel of a fresh namespace forward superpackets between TUN devices: to one
 // that takes them whole, and to one for which it must cut them.
@@ -58,52 +70,64 @@ func testTUN(ctx context.Context, t *doctor.SelfTest) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("make a network namespace: %w (needs root or CAP_SYS_ADMIN)", err)
 	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil { // of the thread's namespace
-		return fmt.Errorf("forward between the devices: %w", err)
+	v6, err := testForwarding()
+	if err != nil {
+		return err
 	}
-	in, err := testDevice("in", testIn, tun.Options{})
+	in, err := testDevice("in", testIn, v6, tun.Options{})
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := testDevice("out", testOut, tun.Options{})
+	out, err := testDevice("out", testOut, v6, tun.Options{})
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	plain, err := testDevice("plain", testPlain, tun.Options{DisableChecksum: true})
+	plain, err := testDevice("plain", testPlain, v6, tun.Options{DisableChecksum: true})
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
 	granted := out.Features()
-	t.GrantsTSO, t.GrantsUSO = granted.TSO4 && granted.TSO6, granted.USO
+	t.GrantsTSO, t.GrantsUSO, t.IPv6 = granted.TSO4 && granted.TSO6, granted.USO, v6
 	for _, c := range []struct {
-		name  string
-		proto uint8
-		try   bool
-	}{{"TCP", unix.IPPROTO_TCP, t.GrantsTSO}, {"UDP", unix.IPPROTO_UDP, t.GrantsUSO}} {
-		if !c.try {
-			continue
-		}
-		for _, to := range []struct {
-			device *tun.Device
-			prefix netip.Prefix
-			whole  bool
-			how    string
-		}{{out, testOut, true, "forwarded whole"}, {plain, testPlain, false, "cut by the kernel"}} {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err := carry(in, to.device, c.proto, to.prefix.Addr().Next(), to.whole); err != nil {
-				t.TUNFaults = append(t.TUNFaults, fmt.Sprintf("%s superpacket %s: %v", c.name, to.how, err))
+		proto   uint8
+		granted bool
+	}{{unix.IPPROTO_TCP, t.GrantsTSO}, {unix.IPPROTO_UDP, t.GrantsUSO}} {
+		for _, over6 := range []bool{false, true} {
+			for _, to := range []struct {
+				device *tun.Device
+				net    testNet
+				whole  bool
+				how    string
+			}{{out, testOut, true, "forwarded whole"}, {plain, testPlain, false, "cut by the kernel"}} {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if !c.granted || over6 && !v6 {
+					continue
+				}
+				s := specimen{proto: c.proto, from: testIn.host(over6), to: to.net.host(over6)}
+				if err := carry(in, to.device, s, to.whole); err != nil {
+					t.TUNFaults = append(t.TUNFaults, fmt.Sprintf("%v superpacket %s: %v", s, to.how, err))
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func testDevice(name string, prefix netip.Prefix, o tun.Options) (*tun.Device, error) {
+// testForwarding switches forwarding on in the namespace of the thread, and tells whether
+// it has IPv6.
+func testForwarding() (v6 bool, err error) {
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
+		return false, fmt.Errorf("forward between the devices: %w", err)
+	}
+	return os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0) == nil, nil
+}
+
+func testDevice(name string, on testNet, v6 bool, o tun.Options) (*tun.Device, error) {
 	o.Name, o.MTU = name, 1500
 	d, err := tun.Open(o)
 	if err != nil {
@@ -111,7 +135,10 @@ func testDevice(name string, prefix netip.Prefix, o tun.Options) (*tun.Device, e
 	}
 	link, err := netlink.LinkByIndex(d.Index())
 	if err == nil {
-		err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), 32)}})
+		err = testAddress(link, on.v4, 0)
+	}
+	if err == nil && v6 {
+		err = testAddress(link, on.v6, unix.IFA_F_NODAD)
 	}
 	if err == nil {
 		err = netlink.LinkSetUp(link)
@@ -123,26 +150,27 @@ func testDevice(name string, prefix netip.Prefix, o tun.Options) (*tun.Device, e
 	return d, nil
 }
 
-// The superpacket of the test: the last segment is shorter.
-const (
-	testSegment  = 1000
-	testPayload  = 10*testSegment + 500
-	testPatience = time.Second
-)
+func testAddress(link netlink.Link, p netip.Prefix, flags int) error {
+	return netlink.AddrAdd(link, &netlink.Addr{
+		IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}, Flags: flags,
+	})
+}
+
+const testPatience = time.Second
 
 // carry writes a superpacket to one device and compares what comes out of another with it.
-func carry(in, out *tun.Device, proto uint8, to netip.Addr, whole bool) error {
-	sent := superpacket(proto, to)
+func carry(in, out *tun.Device, s specimen, whole bool) error {
+	sent := s.packet()
 	if err := in.Write([][]byte{sent}); err != nil {
 		return fmt.Errorf("the kernel refuses it: %w", err)
 	}
 	payload := sent[len(sent)-testPayload:]
-	headers := len(sent) - tun.HeaderLen - testPayload
+	headers := s.ip() + s.transport()
 	buf := make([]byte, tun.HeaderLen+65535)
 	deadline := time.Now().Add(testPatience)
 	var got []byte
 	for packets := 0; len(got) < testPayload; packets++ {
-		b, err := next(out, buf, proto, deadline)
+		b, err := next(out, buf, s, deadline)
 		if err != nil {
 			return fmt.Errorf("%d of %d bytes arrived: %w", len(got), testPayload, err)
 		}
@@ -152,11 +180,10 @@ func carry(in, out *tun.Device, proto uint8, to netip.Addr, whole bool) error {
 		if len(p) < headers {
 			return fmt.Errorf("packet %d has %d bytes", packets, len(p))
 		}
-		if whole {
-			if int(h.GSOSize) != testSegment || len(p) != headers+testPayload {
-				return fmt.Errorf("it was cut: %d bytes in segments of %d", len(p), h.GSOSize)
-			}
-		} else if err := checkSegment(p, proto, packets, len(got)); err != nil {
+		if whole && (int(h.GSOSize) != testSegment || len(p) != headers+testPayload) {
+			return fmt.Errorf("it was cut: %d bytes in segments of %d", len(p), h.GSOSize)
+		}
+		if err := s.check(p, packets, len(got), whole); err != nil {
 			return err
 		}
 		got = append(got, p[headers:]...)
@@ -167,33 +194,14 @@ func carry(in, out *tun.Device, proto uint8, to netip.Addr, whole bool) error {
 	return nil
 }
 
-// checkSegment compares the headers of a packet with those that the n-th segment has.
-func checkSegment(p []byte, proto uint8, n, before int) error {
-	size := min(testSegment, testPayload-before)
-	const ip = 20
-	switch {
-	case int(binary.BigEndian.Uint16(p[2:])) != len(p):
-		return fmt.Errorf("segment %d has %d bytes but says %d", n, len(p), binary.BigEndian.Uint16(p[2:]))
-	case offload.Sum(p[:ip], 0) != 0xffff:
-		return fmt.Errorf("segment %d has a wrong IP checksum", n)
-	case proto == unix.IPPROTO_TCP && binary.BigEndian.Uint32(p[ip+4:]) != uint32(testSequence+before):
-		return fmt.Errorf("segment %d has sequence number %d, not %d", n, binary.BigEndian.Uint32(p[ip+4:]), testSequence+before)
-	case proto == unix.IPPROTO_TCP && len(p)-ip-20 != size, proto == unix.IPPROTO_UDP && len(p)-ip-8 != size:
-		return fmt.Errorf("segment %d has %d bytes in all for %d of payload", n, len(p), size)
-	case offload.Sum(p[ip:], offload.PseudoSum(p[12:20], proto, len(p)-ip)) != 0xffff:
-		return fmt.Errorf("segment %d has a wrong checksum", n)
-	}
-	return nil
-}
-
 var errNothing = errors.New("nothing more came")
 
-// next reads the next packet of the protocol; the kernel sends some of its own.
-func next(d *tun.Device, buf []byte, proto uint8, deadline time.Time) ([]byte, error) {
+// next reads the next packet of that kind.
+func next(d *tun.Device, buf []byte, s specimen, deadline time.Time) ([]byte, error) {
 	for {
 		n, err := d.Read(buf)
 		switch {
-		case err == nil && n > tun.HeaderLen+20 && buf[tun.HeaderLen]>>4 == 4 && buf[tun.HeaderLen+9] == proto:
+		case err == nil && n > tun.HeaderLen && s.is(buf[tun.HeaderLen:n]):
 			return buf[:n], nil
 		case err == nil:
 			continue
@@ -206,40 +214,4 @@ func next(d *tun.Device, buf []byte, proto uint8, deadline time.Time) ([]byte, e
 		}
 		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(d.FD()), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
 	}
-}
-
-const testSequence = 1_000_000 // of the first TCP segment
-
-// superpacket makes one of TCP or UDP over IPv4, with its virtio header.
-func superpacket(proto uint8, to netip.Addr) []byte {
-	const ip = 20
-	transport, checksumAt := 20, 16
-	h := offload.VirtioHeader{Flags: offload.FlagNeedsCsum, GSOType: offload.GSOTCPv4, GSOSize: testSegment, CsumStart: ip}
-	if proto == unix.IPPROTO_UDP {
-		transport, checksumAt, h.GSOType = 8, 6, offload.GSOUDPL4
-	}
-	h.HdrLen, h.CsumOffset = uint16(ip+transport), uint16(checksumAt)
-	b := make([]byte, tun.HeaderLen+ip+transport+testPayload)
-	h.Encode(b)
-	p := b[tun.HeaderLen:]
-	p[0], p[8], p[9] = 0x45, 64, proto
-	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
-	copy(p[12:], testSource.AsSlice())
-	copy(p[16:], to.AsSlice())
-	binary.BigEndian.PutUint16(p[10:], ^offload.Sum(p[:ip], 0))
-	t := p[ip:]
-	binary.BigEndian.PutUint16(t[0:], 7)
-	binary.BigEndian.PutUint16(t[2:], 7)
-	if proto == unix.IPPROTO_UDP {
-		binary.BigEndian.PutUint16(t[4:], uint16(len(t)))
-	} else {
-		binary.BigEndian.PutUint32(t[4:], testSequence)
-		t[12], t[13] = 5<<4, 0x18 // ACK, PSH
-		binary.BigEndian.PutUint16(t[14:], 65535)
-	}
-	for i := range testPayload {
-		t[transport+i] = byte(uint32(i) * 2654435761 >> 24)
-	}
-	binary.BigEndian.PutUint16(t[checksumAt:], offload.PseudoSum(p[12:20], proto, len(t)))
-	return b
 }

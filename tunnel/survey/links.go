@@ -138,7 +138,7 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 	}
 	a, ok := netip.AddrFromSlice(n.IP)
 	bits, _ := n.Mask.Size()
-	return netip.PrefixFrom(a, bits), ok
+	return netip.PrefixFrom(a.Unmap(), bits), ok // the default route has 16 bytes
 }
 
 // stacked adds the interfaces that others of the list hand packets on from: offloads act there.

@@ -112,26 +112,27 @@ func inNamespace(t *testing.T, f func()) {
 	<-done
 }
 
-// TestSelfTest wants no fault of this kernel, and a fault to be seen: a device without
-// offloads looks like a kernel that cuts what it must not cut, one with them like a kernel that
-// does not cut.
+// TestSelfTest wants no fault of this kernel, and a fault to be seen, of TCP and of UDP over
+// IPv4 and IPv6: a device without offloads looks like a kernel that cuts what it must not cut,
+// one with them like a kernel that does not cut.
 func TestSelfTest(t *testing.T) {
 	inNamespace(t, func() {
 		var result doctor.SelfTest
 		if err := testTUN(t.Context(), &result); err != nil {
 			t.Error(err)
 		}
-		if len(result.TUNFaults) > 0 || !result.GrantsTSO {
+		if len(result.TUNFaults) > 0 || !result.GrantsTSO || !result.IPv6 {
 			t.Errorf("%+v", result)
 		}
 	})
 	inNamespace(t, func() {
-		if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-			t.Error(err)
+		v6, err := testForwarding()
+		if err != nil || !v6 {
+			t.Errorf("IPv6 %t: %v", v6, err)
 			return
 		}
-		open := func(name string, p netip.Prefix, o tun.Options) *tun.Device {
-			d, err := testDevice(name, p, o)
+		open := func(name string, n testNet, o tun.Options) *tun.Device {
+			d, err := testDevice(name, n, v6, o)
 			if err != nil {
 				t.Error(err)
 				runtime.Goexit()
@@ -144,16 +145,74 @@ func TestSelfTest(t *testing.T) {
 		defer out.Close()
 		plain := open("plain", testPlain, tun.Options{DisableChecksum: true})
 		defer plain.Close()
-		for _, c := range []struct {
-			device *tun.Device
-			prefix netip.Prefix
-			whole  bool
-			want   string
-		}{{plain, testPlain, true, "it was cut"}, {out, testOut, false, "segment 0"}} {
-			err := carry(in, c.device, unix.IPPROTO_TCP, c.prefix.Addr().Next(), c.whole)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("whole %t: %v", c.whole, err)
+		protos := []uint8{unix.IPPROTO_TCP}
+		if out.Features().USO {
+			protos = append(protos, unix.IPPROTO_UDP)
+		}
+		for _, proto := range protos {
+			for _, over6 := range []bool{false, true} {
+				for _, c := range []struct {
+					device *tun.Device
+					net    testNet
+					whole  bool
+					want   string
+				}{{plain, testPlain, true, "it was cut"}, {out, testOut, false, "segment 0"}} {
+					s := specimen{proto: proto, from: testIn.host(over6), to: c.net.host(over6)}
+					if err := carry(in, c.device, s, c.whole); err == nil || !strings.Contains(err.Error(), c.want) {
+						t.Errorf("%v, whole %t: %v", s, c.whole, err)
+					}
+				}
 			}
 		}
 	})
+}
+
+// TestSpecimenDamaged: no byte of a segment's headers can change without being seen, but for
+// those that say nothing of cutting.
+func TestSpecimenDamaged(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+			s := specimen{proto: proto, from: testIn.host(v6), to: testOut.host(v6)}
+			super := s.packet()
+			var h offload.VirtioHeader
+			h.Decode(super)
+			var cutter offload.Segmenter
+			if err := cutter.Reset(h, super[tun.HeaderLen:]); err != nil {
+				t.Fatalf("%v: %v", s, err)
+			}
+			whole := super[tun.HeaderLen:]
+			if err := s.check(whole, 0, 0, true); err != nil {
+				t.Fatalf("%v: %v", s, err)
+			}
+			at := s.ip() - len(s.addresses(whole))
+			for ; at < s.ip()+4; at++ { // addresses and ports, which no checksum covers yet
+				whole[at] ^= 0x10
+				if s.check(whole, 0, 0, true) == nil {
+					t.Errorf("%v: byte %d was changed unseen", s, at)
+				}
+				whole[at] ^= 0x10
+			}
+			before, headers := 0, s.ip()+s.transport()
+			for n := 0; cutter.Remaining() > 0; n++ {
+				p := cutter.Next()
+				if err := s.check(p, n, before, false); err != nil {
+					t.Fatalf("%v: %v", s, err)
+				}
+				for at := range p {
+					if v6 && (at < 4 || at == 6 || at == 7) {
+						continue // version and class, next header and hop limit: no checksum covers them
+					}
+					p[at] ^= 0x10
+					if err := s.check(p, n, before, false); err == nil {
+						t.Errorf("%v: byte %d of segment %d, of which %d are headers, was changed unseen", s, at, n, headers)
+					}
+					p[at] ^= 0x10
+				}
+				if err := s.check(p[:len(p)-1], n, before, false); err == nil {
+					t.Errorf("%v: a segment without its last byte is taken", s)
+				}
+				before += len(p) - headers
+			}
+		}
+	}
 }

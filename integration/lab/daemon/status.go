@@ -21,6 +21,25 @@ type Status struct {
 	Tunnels []TunnelStatus    `json:"tunnels"`
 	Drops   map[string]uint64 `json:"drops"`
 	Lanes   []LaneStatus      `json:"lanes"`
+
+	Interfaces []InterfaceStatus `json:"interfaces"`
+}
+
+// InterfaceStatus is what a gateway says about what came from and went to one network interface; "other" is none that it knows.
+type InterfaceStatus struct {
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	Edges
+}
+
+// Interface finds an interface by name; one that is not there has crossed nothing.
+func (s Status) Interface(name string) InterfaceStatus {
+	for _, i := range s.Interfaces {
+		if i.Name == name {
+			return i
+		}
+	}
+	return InterfaceStatus{Name: name}
 }
 
 // LaneStatus is what a gateway says about one of its lanes.
@@ -76,10 +95,16 @@ type Edge struct {
 	Calls   uint64 `json:"calls"`
 	Bytes   uint64 `json:"bytes"`
 	Packets uint64 `json:"packets"`
+
+	Sizes [8]uint64 `json:"sizes"` // calls by their packets: 1, 2 to 3, 4 to 7, … the last 128 and more
 }
 
 func (e Edge) sub(before Edge) Edge {
-	return Edge{e.Calls - before.Calls, e.Bytes - before.Bytes, e.Packets - before.Packets}
+	e.Calls, e.Bytes, e.Packets = e.Calls-before.Calls, e.Bytes-before.Bytes, e.Packets-before.Packets
+	for i := range e.Sizes {
+		e.Sizes[i] -= before.Sizes[i]
+	}
+	return e
 }
 
 // BytesPerCall is the average size of what one call carried.

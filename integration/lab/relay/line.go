@@ -21,13 +21,18 @@ type Profile struct {
 	HoldBack  time.Duration // 0: 2 ms
 	Delay     time.Duration // of every datagram
 	Jitter    time.Duration // added to the delay, uniform from 0; datagrams may overtake one another
+	MTU       int           // of the wire, in bytes of IPv4: what is longer is lost without a word, be it in fragments or whole; 0: none
 }
+
+// around is the bytes of an IPv4 packet around a datagram.
+const around = 20 + 8
 
 // defaultHoldBack is some hundred datagrams at the rates of a lab.
 const defaultHoldBack = 2 * time.Millisecond
 
-// Counts tell what became of the datagrams of one direction. Received + Duplicated = Lost + delivered + waiting.
-type Counts struct{ Received, Lost, Duplicated, Corrupted, Reordered uint64 }
+// Counts tell what became of the datagrams of one direction. Received + Duplicated = Lost + TooLong + delivered +
+// waiting.
+type Counts struct{ Received, Lost, Duplicated, Corrupted, Reordered, TooLong uint64 }
 
 // Line is one direction. It takes time and datagrams in and gives datagrams out; one goroutine at a time may use it.
 type Line struct {
@@ -48,6 +53,10 @@ func (l *Line) Push(now time.Time, p Profile, b []byte) {
 	// Always the same number of draws, so that one share does not change the decisions about another.
 	lost, twice, corrupt, reorder := l.draw(p.Loss), l.draw(p.Duplicate), l.draw(p.Corrupt), l.draw(p.Reorder)
 	bit, jitter1, jitter2 := l.random.Float64(), l.random.Float64(), l.random.Float64()
+	if p.MTU != 0 && len(b)+around > p.MTU {
+		l.counts.TooLong++
+		return
+	}
 	if lost {
 		l.counts.Lost++
 		return

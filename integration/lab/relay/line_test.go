@@ -149,3 +149,19 @@ func TestCorruptInvertsOneBit(t *testing.T) {
 	}
 	l.Push(epoch, Profile{Corrupt: 1}, nil) // an empty datagram has no bit
 }
+
+// TestNarrowLine: what is longer than the wire takes is lost and counted, what fits is not.
+func TestNarrowLine(t *testing.T) {
+	l := NewLine(1)
+	p := Profile{MTU: 1300}
+	for _, n := range []int{1, 1272, 1273, 1472} {
+		l.Push(epoch, p, make([]byte, n))
+	}
+	out := drain(l)
+	if len(out) != 2 || len(out[1]) != 1300-around {
+		t.Errorf("%d datagrams came out", len(out))
+	}
+	if c := l.Counts(); c != (Counts{Received: 4, TooLong: 2}) {
+		t.Errorf("counts %+v", c)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"vpngw/tunnel"
 	"vpngw/tunnel/doctor"
 )
 
@@ -17,6 +18,8 @@ type Interface struct {
 	Roles   []doctor.Role `json:"roles"`
 	Towards []string      `json:"towards"` // peers and local subnets
 	Rows    []doctor.Row  `json:"rows"`
+
+	Edges *tunnel.EdgesStatus `json:"edges,omitempty"` // what a running gateway took from and gave to it since it began
 }
 
 // Offloads is the whole of `vpngw offloads --json`.
@@ -36,6 +39,17 @@ func OffloadsOf(f *doctor.Facts) Offloads {
 		})
 	}
 	return o
+}
+
+// Count adds what a running gateway has counted of the interfaces.
+func (o *Offloads) Count(s *tunnel.Status) {
+	for n := range o.Interfaces {
+		for _, i := range s.Interfaces {
+			if i.Name == o.Interfaces[n].Name {
+				o.Interfaces[n].Edges = &i.EdgesStatus
+			}
+		}
+	}
 }
 
 // Widths of the columns, for 100 in all.
