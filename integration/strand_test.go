@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -236,19 +234,7 @@ func TestStrandsBehindFirewall(t *testing.T) {
 	t.Parallel()
 	needNAT(t)
 	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, edit: twoLanes, before: func(p *pair) {
-		program, err := systemProgram("nft")
-		must(t, err)
-		file := filepath.Join(t.TempDir(), "rules")
-		must(t, os.WriteFile(file, []byte(`table inet firewall {
-	chain forward {
-		type filter hook forward priority filter
-		meta l4proto udp udp sport != 4500 drop
-		meta l4proto udp udp dport != 4500 drop
-	}
-}
-`), 0o600))
-		_, err = p.Router.Run(t.Context(), program, "-f", file)
-		must(t, err)
+		filter(t, p.Router, ofStrands("")...)
 	}})
 	must(t, lab.Poll(t.Context(), upTimeout, func() error {
 		if s := status(t, p.a).Tunnels[0].Strands; len(s) != 1 || s[0].SPIIn == "" {

@@ -90,8 +90,8 @@ func (g *Gateway) addUplink(name string) *uplink {
 	u := &uplink{name: name, cfg: cfg, lanes: make([]atomic.Pointer[lane.Uplink], n), config: lane.UplinkConfig{
 		Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
 	}}
-	if cfg.Rate == 0 { // it may be on all of them
-		u.config.Limit = f.Memory / n
+	if cfg.Rate == 0 && n > 1 { // it may be on all of them
+		u.config.Budget = lane.NewBudget(f.Memory, n)
 	}
 	g.uplinks[name] = u
 	if name != "" {

@@ -77,7 +77,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Remote:    slices.Clone(c.remote),
 		Initiator: c.initiator,
 		Resource:  c.resource,
-		Opener:    s.born().initiator,
+		Opener:    s.extras.opener,
 	}
 	if slices.Contains(p.children, replaces) {
 		a.Replaces = replaces.in

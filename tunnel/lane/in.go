@@ -215,7 +215,7 @@ func (l *Lane) deliver(in *Inbound, packet []byte, next, outerTOS uint8) drop.Re
 	switch next {
 	case nextIPv4, nextIPv6:
 	case nextDummy:
-		return drop.Dummy
+		return l.dummy(in.Tunnel, packet)
 	default:
 		return drop.NextHeader
 	}
@@ -300,6 +300,10 @@ func (l *Lane) writeEach(packets [][]byte) {
 
 func (l *Lane) writeTUN(vecs [][]byte, length, packets int) error {
 	if l.tun == nil {
+		if l.index != 0 {
+			l.lend(vecs, length, packets)
+			return nil
+		}
 		return unix.EBADFD
 	}
 	err := l.tun.Write(vecs)

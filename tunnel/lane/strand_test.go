@@ -92,27 +92,3 @@ func TestNoAllocationStrand(t *testing.T) {
 		t.Errorf("%d packets were sent, want %d", got, 201*45)
 	}
 }
-
-// TestDummy: a dummy is an empty packet that the peer authenticates and drops; without SA
-// or socket there is none.
-func TestDummy(t *testing.T) {
-	g := newGate(t)
-	s := g.site(1, false)
-	g.lane.SendDummy(s.Tunnel)
-	sent := s.socket.sent
-	if len(sent) != 1 {
-		t.Fatalf("%d datagrams", len(sent))
-	}
-	packet, next, err := s.peerIn.Open(sent[0])
-	if err != nil || next != nextDummy || len(packet) != 0 {
-		t.Errorf("opened: %x, next header %d, %v", packet, next, err)
-	}
-	g.lane.RemoveOutbound(s.Tunnel, s.out.Child)
-	g.lane.SendDummy(s.Tunnel)
-	g.lane.SetOutbound(s.Tunnel, s.out)
-	_ = g.lane.SetSocket(s.Tunnel, nil, netip.AddrPort{}, netip.AddrPort{})
-	g.lane.SendDummy(s.Tunnel)
-	if len(s.socket.sent) != 1 {
-		t.Errorf("%d datagrams without SA or socket", len(s.socket.sent)-1)
-	}
-}

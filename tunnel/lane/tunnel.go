@@ -56,6 +56,8 @@ type Tunnel struct {
 	hintAt   int64 // lane time of the last PathHint
 	reportAt int64 // lane time up to which the allowance of ICMP errors is used up
 
+	pulse pulse
+
 	silentFrom   int64 // lane time of the first send since the peer was heard; 0: none
 	unansweredAt int64 // lane time of the last Unanswered
 }
@@ -92,6 +94,8 @@ type Counters struct {
 	Fragmented            atomic.Uint64 // packets cut into fragments, for the same reason
 	MSSClamped            atomic.Uint64 // SYNs of either direction that now offer less
 	SocketErrors          atomic.Uint64 // errors that the socket reported beside those of a send, ICMP's mostly
+	Questions, Answers    atomic.Uint64 // sent to ask whether the path lives, and answered
+	RoundTrip             atomic.Int64  // nanoseconds, of the last one answered; 0: none was
 	Drops                 drop.Counters
 }
 
