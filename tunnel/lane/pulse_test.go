@@ -184,6 +184,33 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// TestPulseAfterAStop: what was never asked, since the lane did not run, is not taken for
+// unanswered, and an answer to what was asked before does not count.
+func TestPulseAfterAStop(t *testing.T) {
+	c := newLine(t)
+	c.run(time.Second, true)
+	c.run(time.Second, false)
+	c.near[1].tun.push(tcp4(1, 5).plain(nil))
+	c.near[1].step()
+	c.near[1].passes(5 * time.Second)
+	if n := len(of[PathSilent](c.run(900*time.Millisecond, false))); n > 0 {
+		t.Errorf("silent %d times", n)
+	}
+	c.cut(false, true)
+	l, s := c.near[1].lane, c.nearStrand
+	l.Ask(s.Tunnel)
+	c.run(100*time.Millisecond, false)
+	answers := c.farStrand.socket.sent
+	l.StopAsking(s.Tunnel)
+	c.run(time.Second, false)
+	l.Ask(s.Tunnel)
+	s.socket.arrive(1000, answers[len(answers)-1])
+	events := c.run(10*time.Second, false) // the path seems to be long by now
+	if len(of[PathAnswered](events)) > 0 || len(of[PathSilent](events)) == 0 {
+		t.Errorf("the answer to an earlier question counts: %v", events)
+	}
+}
+
 // TestOtherDummies: what is no question or answer is a dummy, also one that has an answer
 // to what was never asked.
 func TestOtherDummies(t *testing.T) {

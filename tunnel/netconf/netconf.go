@@ -190,16 +190,21 @@ func keyOf(r *netlink.Route) routeKey {
 
 // routes lists our routes as they stand.
 func (n *Net) routes() (map[routeKey]bool, error) {
-	have := map[routeKey]bool{}
+	have := make(map[routeKey]bool, 2*len(n.Remote))
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		ours, err := list(func() ([]netlink.Route, error) {
-			return netlink.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		ours, err := list(func() (keys []routeKey, err error) {
+			err = netlink.RouteListFilteredIter(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL,
+				func(r netlink.Route) bool {
+					keys = append(keys, keyOf(&r))
+					return true
+				})
+			return keys, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
-		for i := range ours {
-			have[keyOf(&ours[i])] = true
+		for _, k := range ours {
+			have[k] = true
 		}
 	}
 	return have, nil
