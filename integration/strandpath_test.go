@@ -177,6 +177,26 @@ func TestStrandPathDies(t *testing.T) {
 	}
 }
 
+// TestStrandsOpenedByTheOther lets nothing through that the end begins which is to open the strands: the other one does.
+func TestStrandsOpenedByTheOther(t *testing.T) {
+	t.Parallel()
+	needNAT(t)
+	p := newPair(t, pairOptions{Options: lab.Options{Router: true}, edit: func(a, b *daemon.Config) {
+		twoLanes(a, b)
+		b.Tunnels[0].Peer = "" // so that A begins
+	}, before: func(p *pair) {
+		filter(t, p.Router, fmt.Sprintf("iifname %q udp sport != 4500 ct state new", lab.RouterDeviceA))
+	}})
+	strandIs(t, p.a, true, strandBack)
+	strandIs(t, p.b, true, strandBack)
+	if s := status(t, p.a).Tunnels[0].Strands[0]; !s.Opener || netip.MustParseAddrPort(s.Local).Port() != 4500 {
+		t.Errorf("the strand: %+v", s)
+	}
+	for range 8 {
+		checkUDP(t, p.A.Host, p.B.Host, p.B.Host4)
+	}
+}
+
 // TestStrandsAndOutage cuts the whole path for a while: the strands are not blamed for it.
 func TestStrandsAndOutage(t *testing.T) {
 	t.Parallel()

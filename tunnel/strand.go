@@ -115,9 +115,10 @@ func (g *Gateway) strandSends(s *strand, sends bool, now time.Time) {
 	}
 }
 
-// strandMoved connects a strand that the peer opens to where the peer is.
+// strandMoved connects a strand that the peer opens, or that we opened in vain, to where
+// the peer is.
 func (g *Gateway) strandMoved(s *strand, e lane.Moved, now time.Time) {
-	if s.opener || !s.tunnel.up {
+	if s.opener && (s.inUse || s.tries < strandVain) || !s.tunnel.up {
 		return
 	}
 	g.connectStrand(s, netip.AddrPortFrom(e.Local.Addr(), g.cfg.Port), e.Remote)

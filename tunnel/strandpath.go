@@ -18,7 +18,7 @@ const (
 	strandRest   = 2 * time.Second  // before one that is not answered is asked by again; doubled each time
 	strandRests  = time.Minute      // at most
 	strandWell   = time.Minute      // in use for so long, it begins anew with the first rest
-	strandNewFor = 3                // tries in vain, until the next is from a new port
+	strandVain   = 3                // tries in vain until we open it anew, from another port, also if that is the peer's to do
 )
 
 // strandPath is what is known of a strand's path.
@@ -53,8 +53,10 @@ func (g *Gateway) judge(s *strand, now time.Time) {
 
 // knock asks the peer on a strand, and plans the next time.
 func (g *Gateway) knock(s *strand, now time.Time) {
-	if s.opener && s.tunnel.source.IsValid() && (!s.remote.IsValid() || !s.inUse && s.tries >= strandNewFor) {
-		// Whoever stands in the way may know the port of before only too well.
+	vain := !s.inUse && s.tries >= strandVain
+	if s.tunnel.source.IsValid() && (s.opener && !s.remote.IsValid() || vain) {
+		// Who stands in the way may know the port of before only too well, or let through
+		// what is opened from one side only.
 		g.connectStrand(s, netip.AddrPortFrom(s.tunnel.source, 0), s.tunnel.remote)
 	}
 	pause := strandBeat

@@ -215,3 +215,31 @@ func TestStrandTriedAgain(t *testing.T) {
 		t.Errorf("lost after it was well: tried again in %v, lost %d times", got, p.s.lost)
 	}
 }
+
+// TestStrandOpenedByTheOther: where nothing gets through from the end that opens a strand,
+// the other one does, and the first follows.
+func TestStrandOpenedByTheOther(t *testing.T) {
+	other, opener := newPath(t), newPath(t)
+	at := netip.MustParseAddrPort("127.0.0.1:40001")
+	for _, p := range []*path{other, opener} {
+		p.g.strandInstalls(p.s, p == opener)
+		p.g.strandSends(p.s, true, p.now)
+		p.passes(5 * time.Second)
+	}
+	opener.g.strandMoved(opener.s, lane.Moved{Local: netip.MustParseAddrPort("127.0.0.1:4500"), Remote: at}, opener.now)
+	other.expect("too early", false, false)
+	opener.expect("too early", false, true)
+	for _, p := range []*path{other, opener} {
+		p.passes(20 * time.Second)
+	}
+	if other.s.remote != other.s.tunnel.remote {
+		t.Errorf("the other end is connected to %v", other.s.remote)
+	}
+	opener.g.strandMoved(opener.s, lane.Moved{Local: netip.MustParseAddrPort("127.0.0.1:4500"), Remote: at}, opener.now)
+	for _, p := range []*path{other, opener} {
+		p.answers(p.s.lane)
+		if !p.s.inUse || p.s.opener && p.s.remote != at {
+			t.Errorf("opener %v: in use %v, connected to %v", p.s.opener, p.s.inUse, p.s.remote)
+		}
+	}
+}
