@@ -117,6 +117,9 @@ func TestStrands(t *testing.T) {
 		strand := after.Tunnels[0].Strands[0]
 		out, in := after.Tunnels[0].PacketsOut-before.PacketsOut, after.Tunnels[0].PacketsIn-before.PacketsIn
 		t.Logf("out %d packets, %d by the strand; in %d, %d by the strand; lanes %+v", out, strand.PacketsOut, in, strand.PacketsIn, after.Lanes)
+		if strand.Lost > 0 {
+			t.Errorf("under load the strand was given up %d times", strand.Lost)
+		}
 		for what, part := range map[string][2]uint64{"out": {strand.PacketsOut, out}, "in": {strand.PacketsIn, in}} {
 			if part[0] < part[1]/20 || part[0] > part[1]/20*19 {
 				t.Errorf("%s: the strand carried %d of %d packets", what, part[0], part[1])

@@ -14,11 +14,11 @@ import (
 // then its packets go by the tunnel, and it is tried again after a rest. Where nothing is
 // answered all is down, which is dead-peer detection's.
 const (
-	strandBeat   = 10 * time.Second // between two questions of ours on one that is in use
-	strandRest   = 2 * time.Second  // before one that is not answered is asked by again; doubled each time
-	strandRests  = time.Minute      // at most
-	strandWell   = time.Minute      // in use for so long, it begins anew with the first rest
-	strandVain   = 3                // tries in vain until we open it anew, from another port, also if that is the peer's to do
+	strandBeat  = 10 * time.Second // between two questions of ours on one that is in use
+	strandRest  = 2 * time.Second  // before one that is not answered is asked by again; doubled each time
+	strandRests = time.Minute      // at most
+	strandWell  = time.Minute      // in use for so long, it begins anew with the first rest
+	strandVain  = 3                // tries in vain until we open it anew, from another port, also if that is the peer's to do
 )
 
 // strandPath is what is known of a strand's path.
