@@ -2,6 +2,7 @@ package lane
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -134,6 +135,24 @@ func TestPulseOnDeadPath(t *testing.T) {
 				t.Errorf("well again: answered %d times", n)
 			}
 		})
+	}
+}
+
+// TestPulseOnLossyPath: of a path that loses a tenth of what goes each way, control does not
+// hear.
+func TestPulseOnLossyPath(t *testing.T) {
+	for seed := range uint64(3) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		c := newLine(t)
+		for range 6000 {
+			c.cut(r.IntN(10) == 0, r.IntN(10) == 0)
+			if n := len(of[PathSilent](c.run(10*time.Millisecond, true))); n > 0 {
+				t.Fatalf("seed %d: silent %d times", seed, n)
+			}
+		}
+		if n := c.nearStrand.Counters.Answers.Load(); n < 100 {
+			t.Errorf("%d answers in a minute", n)
+		}
 	}
 }
 
