@@ -48,7 +48,19 @@ func (g *Gateway) judge(s *strand, now time.Time) {
 		to = s.lane
 	}
 	s.lane.Do(func(l *lane.Lane) { l.SetStrand(t.lane, to) })
+	g.deal(t, use)
 	g.log.Info("strand", "tunnel", t.cfg.Name, "strand", s.number, "in_use", use, "local", s.local, "remote", s.remote)
+}
+
+// deal has the flows that go by a tunnel itself go by its strands as well, or ends that.
+func (g *Gateway) deal(t *tunnel, out bool) {
+	strands := make([]*lane.Tunnel, 0, len(t.strands))
+	for _, s := range t.strands {
+		if out && s.inUse {
+			strands = append(strands, s.lane)
+		}
+	}
+	t.do(func(l *lane.Lane) { l.Deal(t.lane, strands) })
 }
 
 // knock asks the peer on a strand, and plans the next time.

@@ -150,7 +150,7 @@ func (l *Lane) route(s *slot) drop.Reason {
 	if !ok {
 		return drop.NoRoute
 	}
-	s.tunnel = l.strandOf(t)
+	s.tunnel = l.strandOf(t, s.flow)
 	return forward
 }
 

@@ -52,13 +52,29 @@ func (l *Lane) requeue(s *slot) {
 	}
 }
 
-// strandOf is t, or the strand of it that this lane sends by.
-func (l *Lane) strandOf(t *Tunnel) *Tunnel {
+// strandOf is t, or the strand of it that a flow goes by that this lane reads.
+func (l *Lane) strandOf(t *Tunnel, flow uint64) *Tunnel {
 	if t.strands == nil {
 		return t
 	}
 	if s := t.strands[l.index]; s != nil && s.out != nil && s.socket != nil && s.uplink != nil {
 		return s
 	}
+	if t.home.Load() == l && l.now < t.dealtUntil {
+		return t.dealt[flow%uint64(len(t.dealt))]
+	}
 	return t
+}
+
+// dealTime is how long flows are dealt out: an active one has changed TUN queues after a
+// round trip.
+const dealTime = second
+
+// Deal has what this lane, t's home, reads for t go by t and by its strands for a while, some
+// flows by each. A flow is answered by the way that it comes by, and so stays with its
+// strand: else those that began by t would stay with t for as long as they last. Two packets
+// of a flow may be exchanged. On the lane's goroutine.
+func (l *Lane) Deal(t *Tunnel, strands []*Tunnel) {
+	t.dealt = append(append(t.dealt[:0], t), strands...)
+	t.dealtUntil = l.now + dealTime
 }

@@ -37,6 +37,9 @@ type Tunnel struct {
 
 	strands []*Tunnel // by lane, each of the goroutine of that one; nil: it has none
 
+	dealt      []*Tunnel // t and its strands, to which flows are dealt out
+	dealtUntil int64     // lane time
+
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
 	class    *fairness.Class[*slot]
