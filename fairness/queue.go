@@ -126,6 +126,10 @@ func (q *Queue[T]) tune() {
 
 func (q *Queue[T]) sliceAt(rate uint64) int { return max(bytesIn(rate, q.sliceTime, maxSlice), 1) }
 
+// SetLimit changes the bytes of memory that packets may hold, over all classes. A lower
+// limit than what they hold already counts from the next Evict on.
+func (q *Queue[T]) SetLimit(limit int) { q.limit = limit }
+
 // Memory returns the bytes of memory that what waits in all classes holds.
 func (q *Queue[T]) Memory() int { return q.memory }
 

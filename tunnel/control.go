@@ -205,6 +205,10 @@ func (g *Gateway) laneEvent(e lane.Event) {
 		g.largeSent(g.tunnels[e.Tunnel.ID], time.Now())
 	case lane.PathHint:
 		g.pathHint(g.tunnels[e.Tunnel.ID], time.Now(), e.MTU)
+	case lane.PathAnswered:
+		g.pathAnswered(e, time.Now())
+	case lane.PathSilent:
+		g.strandSilent(g.strandOf(e.Tunnel), e)
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:

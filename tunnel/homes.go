@@ -69,7 +69,7 @@ func (g *Gateway) rehome() {
 		c := &t.lane.Counters
 		total := float64(c.BytesIn.Load()+c.BytesOut.Load()) + packetWork*float64(c.PacketsIn.Load()+c.PacketsOut.Load())
 		stuck := g.staysFirst(t, peers[t.remote])
-		all[i] = homing.Tunnel{Lane: t.home, Work: max(total-t.worked, 0), Fixed: stuck || t.forced}
+		all[i] = homing.Tunnel{Lane: t.home, Work: max(total-t.worked, 0), Weight: t.cfg.Weight, Fixed: stuck || t.forced}
 		t.worked = total
 		if stuck && t.home != 0 {
 			g.moveHome(t, 0, "it has strands, or shares an uplink's rate or a socket")

@@ -129,8 +129,8 @@ func TestShapedUplinkIsOnOneLane(t *testing.T) {
 	if err := g.force("b", 1); err == nil {
 		t.Error("a tunnel of an uplink with a rate may be sent away")
 	}
-	if whole, part := b.uplink.config.Limit, g.tunnels[1].uplink.config.Limit; whole != g.cfg.Fairness.Memory || part != whole/2 {
-		t.Errorf("the uplink on one lane may hold %d bytes, the one on two %d on each, of %d", whole, part, g.cfg.Fairness.Memory)
+	if shaped, free := b.uplink.config, g.tunnels[1].uplink.config; shaped.Limit != g.cfg.Fairness.Memory || shaped.Budget != nil || free.Budget == nil {
+		t.Errorf("the uplink on one lane: %+v; the one on two: %+v", shaped, free)
 	}
 }
 

@@ -14,17 +14,12 @@ import (
 //
 //	opener                                            other end
 //	  child is made, socket: any port → peer's port
-//	  dummy ─────────────────────────────────────────▶ heard: socket back to that port
-//	  heard: packets go by it ◀───────────────── dummy, and packets go by it
+//	  question ──────────────────────────────────────▶ heard: socket back to that port
+//	  answered: packets go by it ◀────── question, which has the answer to the first in it
+//	  answer ────────────────────────────────────────▶ answered: packets go by it
 //
-// Both go on to send dummies, so that the NATs on the way remember the ports. A strand that
-// is not heard for a while carries nothing: its packets go by the tunnel itself.
-const (
-	strandBeat   = 10 * time.Second // between two dummies
-	strandKnock  = 2 * time.Second  // between two of a strand that is not heard
-	strandKnocks = 5                // of these in a row, then as the others
-	strandLost   = 25 * time.Second // without a sign until it carries nothing
-)
+// Both go on to ask, also to keep the NATs on the way from forgetting the ports. A strand
+// that is not answered carries nothing: its packets go by the tunnel itself.
 
 // fewTunnels is how many tunnels a gateway has at most for each of its lanes to have
 // strands without being told.
@@ -41,10 +36,10 @@ type strand struct {
 	sends  bool           // it has a child to send on
 	local  netip.AddrPort // of its socket; zero: it has none
 	remote netip.AddrPort // likewise; zero with a local one: it is to be connected anew
-	heard  time.Time      // last, since it has its socket; zero: not yet
 	inUse  bool           // packets go by it
-	knocks int            // dummies in vain
-	beatAt time.Time      // when the next one is due; zero: never
+	beatAt time.Time      // when the next question of ours is due; zero: never
+
+	strandPath
 }
 
 // strandCount is how many strands a tunnel has beside itself on so many lanes. What has a
@@ -120,22 +115,14 @@ func (g *Gateway) strandSends(s *strand, sends bool, now time.Time) {
 	}
 }
 
-// strandHeard notes that packets come on a strand.
-func (g *Gateway) strandHeard(s *strand, now time.Time) {
-	if !s.remote.IsValid() {
-		return
-	}
-	s.heard, s.knocks = now, 0
-	g.judge(s, now)
-}
-
-// strandMoved connects a strand that the peer opens to where the peer is.
+// strandMoved connects a strand that the peer opens, or that we opened in vain, to where
+// the peer is.
 func (g *Gateway) strandMoved(s *strand, e lane.Moved, now time.Time) {
-	if s.opener || !s.tunnel.up {
+	if s.opener && (s.inUse || s.tries < strandVain) || !s.tunnel.up {
 		return
 	}
 	g.connectStrand(s, netip.AddrPortFrom(e.Local.Addr(), g.cfg.Port), e.Remote)
-	g.strandHeard(s, now)
+	s.tries, s.losses, s.restUntil = 0, 0, time.Time{} // it is another path
 	g.knock(s, now)
 }
 
@@ -146,7 +133,8 @@ func (g *Gateway) followTunnel(t *tunnel, now time.Time) {
 		switch {
 		case !s.remote.IsValid() || s.local.Addr() == t.source && (!s.opener || s.remote == t.remote):
 		case s.opener:
-			s.heard, s.knocks, s.remote = time.Time{}, 0, netip.AddrPort{}
+			s.strandPath = strandPath{lost: s.lost}
+			s.remote = netip.AddrPort{}
 			g.judge(s, now)
 			g.knock(s, now)
 		default:
@@ -165,7 +153,7 @@ func (g *Gateway) closeStrands(t *tunnel) {
 
 // closeStrand closes a strand's socket, after its packets were sent another way.
 func (g *Gateway) closeStrand(s *strand) {
-	s.heard, s.knocks = time.Time{}, 0
+	s.strandPath = strandPath{lost: s.lost}
 	s.remote = netip.AddrPort{}
 	g.judge(s, time.Time{})
 	if !s.local.IsValid() {
@@ -175,26 +163,10 @@ func (g *Gateway) closeStrand(s *strand) {
 	s.lane.Do(func(l *lane.Lane) { _ = l.SetSocket(s.lane, nil, netip.AddrPort{}, netip.AddrPort{}) })
 }
 
-// knock sends a dummy, to be heard by the peer, and plans the next one.
-func (g *Gateway) knock(s *strand, now time.Time) {
-	if s.opener && !s.remote.IsValid() && s.tunnel.source.IsValid() {
-		g.connectStrand(s, netip.AddrPortFrom(s.tunnel.source, 0), s.tunnel.remote)
-	}
-	pause := strandBeat
-	if !s.inUse && s.knocks < strandKnocks {
-		pause = strandKnock
-	}
-	s.knocks++
-	s.beatAt = now.Add(pause)
-	g.remind(s.beatAt)
-	s.lane.Do(func(l *lane.Lane) { l.SendDummy(s.lane) })
-}
-
 // tendStrands does what is due.
 func (g *Gateway) tendStrands(t *tunnel, now time.Time) {
 	for _, s := range t.strands {
 		if due(&s.beatAt, now) && s.sends {
-			g.judge(s, now)
 			g.knock(s, now)
 		}
 		g.remind(s.beatAt)
@@ -208,27 +180,13 @@ func (g *Gateway) connectStrand(s *strand, local, remote netip.AddrPort) {
 		return
 	}
 	s.local, s.remote = socket.LocalAddr(), remote
+	s.silent = 0
 	s.lane.Do(func(l *lane.Lane) {
+		l.StopAsking(s.lane) // what was asked before was by another path
 		if err := l.SetSocket(s.lane, socket, socket.LocalAddr(), socket.RemoteAddr()); err != nil {
 			g.log.Error("socket of a strand is not watched", "tunnel", s.tunnel.cfg.Name, "strand", s.number, "error", err)
 		}
 	})
-}
-
-// judge decides whether packets go by a strand.
-func (g *Gateway) judge(s *strand, now time.Time) {
-	use := s.sends && s.remote.IsValid() && !s.heard.IsZero() && now.Sub(s.heard) < strandLost
-	if use == s.inUse {
-		return
-	}
-	s.inUse = use
-	t := s.tunnel
-	var to *lane.Tunnel
-	if use {
-		to = s.lane
-	}
-	s.lane.Do(func(l *lane.Lane) { l.SetStrand(t.lane, to) })
-	g.log.Info("strand", "tunnel", t.cfg.Name, "strand", s.number, "in_use", use, "local", s.local, "remote", s.remote)
 }
 
 // isSpread tells whether packets go by a strand of t.

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
-	"time"
 
 	"vpngw/tunnel/lane"
 )
@@ -60,98 +59,4 @@ func spreadGateway(t *testing.T) (*Gateway, *strand) {
 	tunnel := g.tunnels[0]
 	tunnel.up, tunnel.source, tunnel.remote = true, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort("127.0.0.1:45999")
 	return g, tunnel.strands[0]
-}
-
-// TestStrandOpener follows a strand that we open: it carries packets once it was heard, and
-// none any more when it is silent, down or without a child.
-func TestStrandOpener(t *testing.T) {
-	g, s := spreadGateway(t)
-	now := time.Now()
-	expect := func(what string, inUse, open bool) {
-		t.Helper()
-		if s.inUse != inUse || s.remote.IsValid() != open || open && s.remote != s.tunnel.remote {
-			t.Errorf("%s: in use %v, connected to %v", what, s.inUse, s.remote)
-		}
-	}
-	g.strandInstalls(s, true)
-	expect("installed", false, false)
-	g.strandSends(s, true, now)
-	expect("has a child", false, true)
-	port := s.local.Port()
-	if port == 0 || port == g.cfg.Port || s.beatAt.Sub(now) != strandKnock {
-		t.Errorf("from port %d, next dummy in %v", port, s.beatAt.Sub(now))
-	}
-	g.strandHeard(s, now)
-	expect("heard", true, true)
-	for range 3 {
-		now = now.Add(strandBeat)
-		g.tendStrands(s.tunnel, now)
-	}
-	expect("silent", false, true)
-	if wait := s.beatAt.Sub(now); wait != strandKnock {
-		t.Errorf("next dummy in %v", wait)
-	}
-	for range 10 {
-		now = now.Add(strandKnock)
-		g.tendStrands(s.tunnel, now)
-	}
-	if wait := s.beatAt.Sub(now); wait <= strandKnock {
-		t.Errorf("next dummy in %v after many in vain", wait)
-	}
-	g.strandHeard(s, now)
-	expect("heard again", true, true)
-	g.strandMoved(s, lane.Moved{Remote: netip.MustParseAddrPort("127.0.0.1:1")}, now)
-	expect("the other end seems to be elsewhere", true, true)
-	g.followTunnel(s.tunnel, now)
-	expect("the same addresses", true, true)
-	s.tunnel.remote = netip.MustParseAddrPort("127.0.0.1:45998")
-	g.followTunnel(s.tunnel, now)
-	expect("another address of the peer", false, true)
-	g.strandHeard(s, now)
-	g.strandSends(s, false, now)
-	expect("no child", false, true)
-	g.strandSends(s, true, now)
-	expect("another child", true, true)
-	g.strandInstalls(s, false)
-	expect("now the peer opens", false, false)
-	g.closeStrands(s.tunnel)
-	expect("down", false, false)
-	if !s.beatAt.IsZero() {
-		t.Error("a strand that is down goes on")
-	}
-}
-
-// TestStrandOfPeer follows a strand that the peer opens: it is connected to where the peer
-// was heard.
-func TestStrandOfPeer(t *testing.T) {
-	g, s := spreadGateway(t)
-	g.cfg.Port = 0 // any that is free
-	now := time.Now()
-	g.strandInstalls(s, false)
-	g.strandHeard(s, now)
-	g.strandSends(s, true, now)
-	if s.remote.IsValid() || s.inUse {
-		t.Errorf("connected to %v before it is known where", s.remote)
-	}
-	g.strandSends(s, false, now)
-	for _, port := range []uint16{40001, 40002} {
-		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
-		g.strandMoved(s, lane.Moved{Local: netip.MustParseAddrPort("127.0.0.1:4500"), Remote: at}, now)
-		if !s.sends {
-			s.beatAt = time.Time{}
-			g.strandSends(s, true, now)
-			if s.beatAt.IsZero() {
-				t.Error("a child to answer with, and no dummy")
-			}
-		}
-		if s.remote != at || !s.inUse {
-			t.Errorf("heard from %v, connected to %v, in use %v", at, s.remote, s.inUse)
-		}
-	}
-	g.closeStrands(s.tunnel)
-	s.tunnel.up = false
-	g.strandMoved(s, lane.Moved{Local: netip.MustParseAddrPort("127.0.0.1:4500"), Remote: netip.MustParseAddrPort("127.0.0.1:40003")}, now)
-	if s.remote.IsValid() {
-		t.Error("a strand of a tunnel that is down is connected")
-	}
 }

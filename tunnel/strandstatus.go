@@ -21,6 +21,27 @@ type StrandStatus struct {
 	BytesOut   uint64 `json:"bytes_out"`
 	PacketsIn  uint64 `json:"packets_in"`
 	PacketsOut uint64 `json:"packets_out"`
+
+	Reason    string  `json:"reason"`             // why no packets go by it; "": they do
+	Lost      uint64  `json:"lost"`               // times that its path died while it was in use
+	Questions uint64  `json:"questions"`          // asked of the peer to see whether the path lives
+	Answers   uint64  `json:"answers"`            // to them
+	RoundTrip float64 `json:"round_trip_seconds"` // of the last one; 0: not known
+}
+
+// reason is why no packets go by a strand, in words.
+func (s *strand) reason() string {
+	switch {
+	case s.inUse:
+		return ""
+	case !s.sends:
+		return "it has no child SA"
+	case !s.remote.IsValid() && !s.opener:
+		return "the peer is not heard"
+	case s.losses > 0:
+		return "its path is dead"
+	}
+	return "the peer does not answer"
 }
 
 // addStrands adds t's strands to its status, and what they count to its counts.
@@ -31,6 +52,8 @@ func (g *Gateway) addStrands(s *TunnelStatus, t *tunnel, now time.Time) {
 		one := StrandStatus{
 			Strand: st.number, InUse: st.inUse, Opener: st.opener,
 			BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(), PacketsIn: c.PacketsIn.Load(), PacketsOut: c.PacketsOut.Load(),
+			Reason: st.reason(), Lost: st.lost, Questions: c.Questions.Load(), Answers: c.Answers.Load(),
+			RoundTrip: time.Duration(c.RoundTrip.Load()).Seconds(),
 		}
 		if st.remote.IsValid() {
 			one.Local, one.Remote = st.local.String(), st.remote.String()

@@ -96,8 +96,8 @@ func (g *Gateway) addUplink(name string) *uplink {
 		Name: name, Rate: cfg.Rate, Overhead: cfg.Overhead, FIFO: f.FIFO, Target: f.Target, Limit: f.Memory,
 	}}
 	u.edges = g.edgesOf(name)
-	if cfg.Rate == 0 { // it may be on all of them
-		u.config.Limit = f.Memory / n
+	if cfg.Rate == 0 && n > 1 { // it may be on all of them
+		u.config.Budget = lane.NewBudget(f.Memory, n)
 	}
 	g.uplinks[name] = u
 	if name != "" {

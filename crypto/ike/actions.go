@@ -97,7 +97,7 @@ type Child struct {
 	Initiator         bool       // we sent the request that made it
 	Replaces          uint32     // inbound SPI of the child that it rekeys; 0: none, or it is removed already
 	Resource          int        // 1 to Peer.Extra: of an additional child (RFC 9611), the same at both ends; 0: the first one
-	Opener            bool       // we began the first IKE SA, so that additional children are ours to make; it holds for all of an IKE SA
+	Opener            bool       // the UDP ports of additional children are ours to open, and not the peer's; it holds for all of an IKE SA
 	Unsummed          bool       // both ends take ESP next header 253 for a TCP or UDP segment without checksum (see Peer.Unsummed)
 }
 

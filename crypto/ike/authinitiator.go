@@ -44,7 +44,7 @@ func (s *sa) sendAuth() error {
 		&message.SA{Proposals: []message.Proposal{p.preferences().espProposal(o.spi, false)}},
 		&message.TSi{TrafficSelectors: wireSelectors(p.Local)},
 		&message.TSr{TrafficSelectors: wireSelectors(p.Remotes)})
-	ps = append(append(append(ps, ppk...), p.announcement()...), p.announceUnsummed()...)
+	ps = append(append(append(ps, ppk...), s.announcement()...), p.announceUnsummed()...)
 	b, err := s.seal(message.ExchangeIKEAuth, false, s.nextID, ps)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (s *sa) authRequest(d Datagram, ps []message.Payload) {
 		return
 	}
 	if s.agreeExtras(ps); s.extras.agreed {
-		more = append(more, p.announcement()...)
+		more = append(more, s.announcement()...)
 	}
 	if s.agreeUnsummed(ps); s.unsummed {
 		more = append(more, p.announceUnsummed()...)

@@ -78,7 +78,7 @@ func (s *sa) install(c *child, keysIn, keysOut []byte, replaces *child) {
 		Remote:    slices.Clone(c.remote),
 		Initiator: c.initiator,
 		Resource:  c.resource,
-		Opener:    s.born().initiator,
+		Opener:    s.extras.opener,
 		Unsummed:  c.unsummed,
 	}
 	if slices.Contains(p.children, replaces) {

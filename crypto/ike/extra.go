@@ -18,8 +18,14 @@ import (
 const MaxExtra = 63
 
 // extrasVendor says beside SA_RESOURCE_INFO that its data is a resource number in two
-// bytes, for to others it is opaque, and that each child may have UDP ports of its own.
-const extrasVendor = "vpngw: numbered per-resource child SAs, 1"
+// bytes, for to others it is opaque, that each child may have UDP ports of its own, and that
+// a dummy may ask for an answer. Who is behind a NAT says that too: the ports are its to
+// open, since from outside only those ports of a NAT can be reached that were opened from
+// within.
+const (
+	extrasVendor    = "vpngw: numbered per-resource child SAs, 2"
+	extrasVendorNAT = extrasVendor + ", behind a NAT"
+)
 
 const (
 	extraFirst   = time.Second // before an additional child is asked for again; doubled at each failure
@@ -30,30 +36,42 @@ const (
 // extras is what an IKE SA knows of its additional children.
 type extras struct {
 	agreed   bool // both ends announced them
+	opener   bool // their ports are ours to open
 	most     int  // the highest resource that both take
 	failures int  // in a row
 }
 
 // announcement is what IKE_AUTH says of additional children. To a peer that does not know
 // them neither payload means anything.
-func (p *peer) announcement() []message.Payload {
-	if p.Extra == 0 {
+func (s *sa) announcement() []message.Payload {
+	if s.peer.Extra == 0 {
 		return nil
 	}
+	vendor := extrasVendor
+	if s.behindNAT {
+		vendor = extrasVendorNAT
+	}
 	return []message.Payload{
-		&message.VendorID{Data: []byte(extrasVendor)},
+		&message.VendorID{Data: []byte(vendor)},
 		&message.Notify{Type: message.NotifySAResourceInfo}, // the first child is of no resource
 	}
 }
 
 // agreeExtras takes the peer's announcement, or that there is none.
 func (s *sa) agreeExtras(ps []message.Payload) {
-	s.extras = extras{most: s.peer.Extra}
+	s.extras = extras{most: s.peer.Extra, opener: s.initiator}
 	if s.extras.most == 0 || message.FindNotify(ps, message.NotifySAResourceInfo) == nil {
 		return
 	}
 	for v := range message.All[*message.VendorID](ps) {
-		s.extras.agreed = s.extras.agreed || string(v.Data) == extrasVendor
+		nat := string(v.Data) == extrasVendorNAT
+		if !nat && string(v.Data) != extrasVendor {
+			continue
+		}
+		s.extras.agreed = true
+		if nat != s.behindNAT {
+			s.extras.opener = s.behindNAT
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // vendors is how often the peer that sent ps said that it numbers its children.
 func vendors(ps []message.Payload) (n int) {
 	for v := range message.All[*message.VendorID](ps) {
-		if string(v.Data) == extrasVendor {
+		if string(v.Data) == extrasVendor || string(v.Data) == extrasVendorNAT {
 			n++
 		}
 	}
@@ -96,6 +96,7 @@ func TestConformanceExtraUnknown(t *testing.T) {
 		{"RFC 9611 alone", []message.Payload{info}, false},
 		{"vendor ID alone", []message.Payload{&message.VendorID{Data: []byte(extrasVendor)}}, false},
 		{"another vendor", []message.Payload{&message.VendorID{Data: []byte(extrasVendor + "1")}, info}, false},
+		{"behind a NAT", []message.Payload{&message.VendorID{Data: []byte(extrasVendorNAT)}, info}, true},
 	} {
 		s := &sa{peer: &peer{Peer: Peer{Extra: 1}}}
 		if s.agreeExtras(tt.ps); s.extras.agreed != tt.want {
@@ -282,6 +283,23 @@ func TestExtraUsedOnceKnown(t *testing.T) {
 		w.run(500 * time.Millisecond)
 		if b.extra[id] == 0 {
 			w.failf("not used yet; by ESP %v", esp)
+		}
+	}
+}
+
+// TestExtraOpener: of two ends of which one is behind a NAT that one opens the ports, and
+// else who began; both agree on it.
+func TestExtraOpener(t *testing.T) {
+	for _, tt := range []struct{ initiatorNAT, responderNAT, initiatorOpens bool }{
+		{false, false, true}, {true, true, true}, {true, false, true}, {false, true, false},
+	} {
+		one := Peer{Extra: 1}
+		initiator := &sa{initiator: true, behindNAT: tt.initiatorNAT, peer: &peer{Peer: one}}
+		responder := &sa{behindNAT: tt.responderNAT, peer: &peer{Peer: one}}
+		initiator.agreeExtras(responder.announcement())
+		responder.agreeExtras(initiator.announcement())
+		if initiator.extras.opener != tt.initiatorOpens || responder.extras.opener == tt.initiatorOpens {
+			t.Errorf("%+v: the initiator opens: %v, the responder: %v", tt, initiator.extras.opener, responder.extras.opener)
 		}
 	}
 }

@@ -10,8 +10,10 @@
 //
 //	full    a lane is busy for 80 % of the time: it gives a tunnel to another, if that takes
 //	        at least a tenth of the time off the busier of the two
-//	uneven  two lanes are full, and one carries two active tunnels more than the other: then
-//	        TCP has filled both, and what a tunnel gets depends on its neighbours' number
+//	uneven  two lanes are full, and the active tunnels of one have more weight than those of
+//	        the other: then TCP has filled both, and what a tunnel gets for its weight depends
+//	        on its neighbours. One tunnel goes over if that takes at least a tenth of the
+//	        two lanes' weight off the difference
 //	quiet   all that a lane does would leave another half idle: it gives its tunnels back,
 //	        one by one
 package homing
@@ -34,9 +36,10 @@ const (
 
 // Tunnel is what one tunnel did in the last second.
 type Tunnel struct {
-	Lane  int     // that is its home
-	Work  float64 // in any unit that is the same for all
-	Fixed bool    // it has to stay where it is
+	Lane   int     // that is its home
+	Work   float64 // in any unit that is the same for all
+	Weight int     // its share beside the others'; less than 1 counts as 1
+	Fixed  bool    // it has to stay where it is
 }
 
 // Move is one tunnel's change of lanes.

@@ -2,7 +2,9 @@ package homing
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,12 +16,14 @@ type machine struct {
 	want    []float64 // of each tunnel; < 0: all it can get, as TCP does
 	home    []int
 	fixed   []bool
+	weight  []int
+	blind   bool // the policy does not know the weights
 	policy  Policy
 	changes []Move
 }
 
 func newMachine(lanes int, want ...float64) *machine {
-	return &machine{lanes: lanes, want: want, home: make([]int, len(want)), fixed: make([]bool, len(want))}
+	return &machine{lanes: lanes, want: want, home: make([]int, len(want)), fixed: make([]bool, len(want)), weight: slices.Repeat([]int{1}, len(want))}
 }
 
 // second gives each tunnel its part: what wants all shares what the others leave.
@@ -28,7 +32,7 @@ func (m *machine) second() (busy []float64, tunnels []Tunnel) {
 	greedy := make([]int, m.lanes)
 	for i, w := range m.want {
 		if w < 0 {
-			greedy[m.home[i]]++
+			greedy[m.home[i]] += m.weight[i]
 		} else {
 			busy[m.home[i]] += w
 		}
@@ -39,9 +43,9 @@ func (m *machine) second() (busy []float64, tunnels []Tunnel) {
 		if scale := max(busy[l], 1); w >= 0 {
 			w /= scale
 		} else {
-			w = max(1-busy[l], 0.02) / float64(greedy[l])
+			w = max(1-busy[l], 0.02) / float64(greedy[l]) * float64(m.weight[i])
 		}
-		tunnels[i] = Tunnel{Lane: l, Work: 1e9 * w, Fixed: m.fixed[i]}
+		tunnels[i] = Tunnel{Lane: l, Work: 1e9 * w, Weight: m.weight[i], Fixed: m.fixed[i]}
 	}
 	for l := range busy {
 		if busy[l] = min(busy[l], 1); greedy[l] > 0 {
@@ -61,7 +65,13 @@ func (m *machine) demand() []float64 {
 }
 
 func (m *machine) step() (Move, bool) {
-	move, ok := m.policy.Decide(m.second())
+	busy, tunnels := m.second()
+	for i := range tunnels {
+		if m.blind {
+			tunnels[i].Weight = 1
+		}
+	}
+	move, ok := m.policy.Decide(busy, tunnels)
 	if ok {
 		m.home[move.Tunnel] = move.To
 		m.changes = append(m.changes, move)
@@ -170,6 +180,7 @@ func TestSteadyLoad(t *testing.T) {
 			rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(0, 1.2), rapid.Just(0.0), rapid.Float64Range(0, 0.1)), 1, 30).Draw(t, "tunnels")...)
 		for i := range m.home {
 			m.home[i] = rapid.IntRange(0, m.lanes-1).Draw(t, "home")
+			m.weight[i] = rapid.IntRange(1, 8).Draw(t, "weight")
 		}
 		worst := func() (w float64) {
 			for _, d := range m.demand() {
@@ -217,4 +228,73 @@ func TestNoisyLoad(t *testing.T) {
 			t.Errorf("seed %d: demands %v", seed, sum)
 		}
 	}
+}
+
+// TestWeights: where TCP fills all lanes, what each tunnel gets for its weight comes as near
+// to what the others get as moves of one tunnel can bring it.
+func TestWeights(t *testing.T) {
+	for _, c := range []struct {
+		lanes   int
+		weights []int
+		most    float64 // that a tunnel has for its weight, of what another one has
+	}{
+		{2, []int{3, 1, 1, 1}, 1},
+		{2, []int{1, 1, 2}, 1},
+		{2, []int{4, 2, 1, 1}, 1},
+		{2, []int{1, 1, 1, 1, 1, 5}, 1},
+		{3, []int{6, 1, 1, 1, 1, 1, 1, 3, 3}, 1},
+		{4, []int{2, 2, 2, 2, 4, 4, 8, 8}, 1},
+		{2, []int{10, 1}, 10}, // each fills a lane: less would leave one idle
+	} {
+		m := newMachine(c.lanes, slices.Repeat([]float64{-1}, len(c.weights))...)
+		m.weight = c.weights
+		m.run(300)
+		if got := m.unevenness(); got > c.most+1e-9 {
+			t.Errorf("%v on %d lanes: homes %v, a tunnel has %.2f times what another has for its weight; %d moves", c.weights, c.lanes, m.home, got, len(m.changes))
+		}
+	}
+}
+
+// TestWeightsSim draws weights: on average, what a tunnel gets is nearer to its share than
+// where tunnels are counted only.
+func TestWeightsSim(t *testing.T) {
+	const seeds = 200
+	weighed, counted := 0.0, 0.0
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		weights := make([]int, 4+r.IntN(12))
+		for i := range weights {
+			weights[i] = 1 + r.IntN(8)
+		}
+		lanes := 2 + r.IntN(3)
+		for _, blind := range []bool{false, true} {
+			m := newMachine(lanes, slices.Repeat([]float64{-1}, len(weights))...)
+			m.weight, m.blind = weights, blind
+			m.run(400)
+			if n := len(m.changes); n > 2*len(weights) {
+				t.Errorf("seed %d: %d moves", seed, n)
+			}
+			if blind {
+				counted += m.unevenness() / seeds
+			} else {
+				weighed += m.unevenness() / seeds
+			}
+		}
+	}
+	t.Logf("the best tunnel has for its weight %.2f times what the worst has; %.2f times if weights are not known", weighed, counted)
+	if weighed > 1.6 || weighed > counted-0.2 {
+		t.Error("weights do not count")
+	}
+}
+
+// unevenness is what the tunnel with the most for its weight has, of what that with the
+// least has.
+func (m *machine) unevenness() float64 {
+	_, tunnels := m.second()
+	least, most := math.Inf(1), 0.0
+	for i, tn := range tunnels {
+		each := tn.Work / float64(m.weight[i])
+		least, most = min(least, each), max(most, each)
+	}
+	return most / least
 }

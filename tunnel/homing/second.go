@@ -7,7 +7,7 @@ type second struct {
 	load    []float64 // of each tunnel: its part of its lane's time
 	used    []bool    // it has tunnels
 	movable []int     // tunnels at home on each lane that need not stay
-	active  []int     // tunnels that each lane works for, in earnest
+	active  []int     // weight of the tunnels that each lane works for, in earnest
 }
 
 func survey(busy []float64, tunnels []Tunnel) *second {
@@ -25,7 +25,7 @@ func survey(busy []float64, tunnels []Tunnel) *second {
 			s.load[i] = busy[t.Lane] * t.Work / work[t.Lane]
 		}
 		if s.load[i] >= active {
-			s.active[t.Lane]++
+			s.active[t.Lane] += t.weight()
 		}
 		if !t.Fixed {
 			s.movable[t.Lane]++
@@ -67,31 +67,37 @@ func (s *second) relieve() (best Move, ok bool) {
 	return best, ok
 }
 
-// even moves a tunnel between two lanes of which neither can do more: the one with the
-// most active tunnels and the one with the fewest.
-func (s *second) even() (Move, bool) {
-	from, to := -1, -1
+// even moves a tunnel between two lanes of which neither can do more, to the one whose
+// active tunnels have the least weight, so that the two come nearer.
+func (s *second) even() (best Move, ok bool) {
+	to := -1
 	for i, b := range s.busy {
-		if b < packed {
-			continue
-		}
-		if from < 0 || s.active[i] > s.active[from] {
-			from = i
-		}
-		if to < 0 || s.active[i] < s.active[to] {
+		if b >= packed && (to < 0 || s.active[i] < s.active[to]) {
 			to = i
 		}
 	}
-	if from < 0 || s.active[from] < s.active[to]+2 {
+	if to < 0 {
 		return Move{}, false
 	}
+	most, widest := 0, 0
 	for i, t := range s.tunnels {
-		if t.Lane == from && !t.Fixed && s.load[i] >= active {
-			return Move{Tunnel: i, From: from, To: to, Why: "more tunnels share this lane than the other"}, true
+		if t.Fixed || s.busy[t.Lane] < packed || s.load[i] < active {
+			continue
 		}
+		apart := s.active[t.Lane] - s.active[to]
+		gained := apart - abs(apart-2*t.weight())
+		if float64(gained) < gain*float64(s.active[t.Lane]+s.active[to]) || gained < most || gained == most && apart <= widest {
+			continue
+		}
+		most, widest = gained, apart
+		best, ok = Move{Tunnel: i, From: t.Lane, To: to, Why: "more weight shares this lane than the other"}, true
 	}
-	return Move{}, false
+	return best, ok
 }
+
+func (t *Tunnel) weight() int { return max(t.Weight, 1) }
+
+func abs(n int) int { return max(n, -n) }
 
 // joinable finds a lane whose tunnels may go to one before it: the last one first, so that
 // lane 0 stays in use.

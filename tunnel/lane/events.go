@@ -75,6 +75,20 @@ type PathHint struct {
 	MTU    int
 }
 
+// PathAnswered says that the peer answered a question by the path that it was asked by.
+// Given after Ask and after PathSilent, once.
+type PathAnswered struct {
+	Tunnel *Tunnel
+	Asked  int64 // lane time of the question
+}
+
+// PathSilent says that a strand sends and asks, and for a while no answer has come. Given
+// again and again for as long as that holds.
+type PathSilent struct {
+	Tunnel *Tunnel
+	Asked  int64 // lane time of the last question
+}
+
 func (IKE) laneEvent()          {}
 func (Heard) laneEvent()        {}
 func (SoftLimit) laneEvent()    {}
@@ -86,6 +100,8 @@ func (TUNFailed) laneEvent()    {}
 func (SocketFailed) laneEvent() {}
 func (LargeSent) laneEvent()    {}
 func (PathHint) laneEvent()     {}
+func (PathAnswered) laneEvent() {}
+func (PathSilent) laneEvent()   {}
 
 const inboxLen = 256
 

@@ -34,7 +34,8 @@ const (
 // handed is what goes over to another lane. Its slot names the tunnel.
 type handed struct {
 	slot   *slot
-	length int // bytes in the slot: virtio header and packet, or an ESP datagram
+	length int // bytes in the slot: virtio header and packet, or an ESP datagram; 0: the slot waited in a queue
+	lent   int // packets that a lane without a TUN queue has received: they are to be written
 
 	// Of an ESP datagram: where it came from and to, and its TOS. Otherwise from is invalid.
 	from, local netip.AddrPort
@@ -44,7 +45,10 @@ type handed struct {
 func (h *handed) isESP() bool { return h.from.IsValid() }
 
 func (h *handed) packets() int {
-	if h.isESP() {
+	switch {
+	case h.lent > 0:
+		return h.lent
+	case h.isESP():
 		return 1
 	}
 	return h.slot.seg.Remaining()
@@ -69,6 +73,8 @@ type mates struct {
 	coming  map[*Tunnel]*move // tunnels that move here, or did a moment ago
 	leaving map[*Tunnel]*move // tunnels that move away
 	guest   guest
+	asking  []*Tunnel // strands that wait for an answer
+	pulse   pulseBuffers
 }
 
 // guest is what an ESP datagram that another lane has received is looked at with.
@@ -114,7 +120,7 @@ func (l *Lane) handOver(h handed, home *Lane) {
 
 // refuse drops a packet for which another lane has no room.
 func (l *Lane) refuse(h handed) {
-	h.slot.tunnel.Counters.Drops.Add(drop.LaneFull, h.packets())
+	l.dropIn(h.slot.tunnel, drop.LaneFull, h.packets())
 	l.release(h.slot)
 }
 
@@ -185,6 +191,10 @@ func (l *Lane) takeHanded() {
 // taken handles one packet handed over. Its tunnel may be on its way to or from here, or
 // have moved on.
 func (l *Lane) taken(h handed) {
+	if h.lent > 0 {
+		l.writeLent(h)
+		return
+	}
 	t := h.slot.tunnel
 	if home := t.home.Load(); home != l {
 		if m := l.leaving[t]; m != nil {
@@ -204,6 +214,10 @@ func (l *Lane) taken(h handed) {
 // handle does with a packet handed over what is done with one that came to this lane.
 func (l *Lane) handle(h handed) {
 	s := h.slot
+	if h.length == 0 {
+		l.requeue(s)
+		return
+	}
 	if !h.isESP() {
 		l.parse(s, h.length) // as it was by the other lane
 		l.accept(s, h.length)
@@ -260,4 +274,5 @@ func (l *Lane) part() {
 	l.endFences()
 	l.askFences()
 	l.wakeMates()
+	l.askOn()
 }

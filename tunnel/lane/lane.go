@@ -226,6 +226,7 @@ func (l *Lane) turn() {
 	waiting := 0
 	for _, u := range l.uplinks {
 		waiting += u.queue.Memory()
+		u.repay()
 	}
 	l.counters.QueueBytes.Store(int64(waiting))
 }

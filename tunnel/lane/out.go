@@ -100,6 +100,7 @@ func (l *Lane) enqueue(s *slot) {
 	q := t.uplink.queue
 	overhead := t.overhead()
 	first, last := s.seg.SegmentLen(), s.seg.LastLen()
+	t.uplink.borrowFor(s.cost())
 	q.Enqueue(l.now, t.class, &s.node, fairness.Packet{
 		Flow: s.flow, Segments: s.seg.Remaining(),
 		Wire: esp.SealedLen(first) + overhead, LastWire: esp.SealedLen(last) + overhead,
@@ -156,7 +157,7 @@ func (l *Lane) route(s *slot) drop.Reason {
 	if !ok {
 		return drop.NoRoute
 	}
-	s.tunnel = l.strandOf(t)
+	s.tunnel = l.strandOf(t, s.flow)
 	return forward
 }
 
@@ -416,6 +417,9 @@ func (l *Lane) sent(t *Tunnel, bytes, sent, inner int) {
 		u.fly(t, l.now)
 	}
 	l.watchSilence(t)
+	if t.Strand != 0 {
+		l.awaitAnswer(t)
+	}
 	if o := t.out; o != nil {
 		l.tellSoft(&o.used, &o.Limits, t, o.Child)
 	}

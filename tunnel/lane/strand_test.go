@@ -1,8 +1,10 @@
 package lane
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
 	"vpngw/tunnel/drop"
 )
@@ -93,26 +95,57 @@ func TestNoAllocationStrand(t *testing.T) {
 	}
 }
 
-// TestDummy: a dummy is an empty packet that the peer authenticates and drops; without SA
-// or socket there is none.
-func TestDummy(t *testing.T) {
-	g := newGate(t)
-	s := g.site(1, false)
-	g.lane.SendDummy(s.Tunnel)
-	sent := s.socket.sent
-	if len(sent) != 1 {
-		t.Fatalf("%d datagrams", len(sent))
+// TestDeal: flows that go by a tunnel itself are dealt out to it and its strands for a
+// while, each to one.
+func TestDeal(t *testing.T) {
+	gates := newGates(t, 3)
+	s := siteOn(gates, 1, 0)
+	s.Spread(3)
+	routes := gates[0].lane.routes
+	parts := []*site{s, strandOn(gates, s, 1), strandOn(gates, s, 2)}
+	for _, g := range gates {
+		g.lane.SetRoutes(routes)
 	}
-	packet, next, err := s.peerIn.Open(sent[0])
-	if err != nil || next != nextDummy || len(packet) != 0 {
-		t.Errorf("opened: %x, next header %d, %v", packet, next, err)
+	const flows, each = 60, 3
+	// send returns how many packets of which flows each part has sent.
+	send := func() (sent [3]map[uint16]int) {
+		for n := range flows * each {
+			gates[0].tun.push(tcp4(1, uint16(1000+n%flows)).plain(nil))
+		}
+		for range 6 {
+			for _, g := range gates {
+				g.step()
+			}
+		}
+		for i, p := range parts {
+			sent[i] = map[uint16]int{}
+			for _, packet := range p.opened(t) {
+				sent[i][binary.BigEndian.Uint16(packet[20:])]++
+			}
+		}
+		return sent
 	}
-	g.lane.RemoveOutbound(s.Tunnel, s.out.Child)
-	g.lane.SendDummy(s.Tunnel)
-	g.lane.SetOutbound(s.Tunnel, s.out)
-	_ = g.lane.SetSocket(s.Tunnel, nil, netip.AddrPort{}, netip.AddrPort{})
-	g.lane.SendDummy(s.Tunnel)
-	if len(s.socket.sent) != 1 {
-		t.Errorf("%d datagrams without SA or socket", len(s.socket.sent)-1)
+	if sent := send(); len(sent[0]) != flows {
+		t.Errorf("%d flows go by the tunnel before", len(sent[0]))
+	}
+	gates[0].lane.Deal(s.Tunnel, []*Tunnel{parts[1].Tunnel, parts[2].Tunnel})
+	sent, sum := send(), 0
+	for i, by := range sent {
+		sum += len(by)
+		if len(by) < flows/6 {
+			t.Errorf("%d of %d flows go by part %d", len(by), flows, i)
+		}
+		for flow, n := range by {
+			if n != each {
+				t.Errorf("%d of %d packets of flow %d go by part %d", n, each, flow, i)
+			}
+		}
+	}
+	if sum != flows {
+		t.Errorf("%d flows, want %d", sum, flows)
+	}
+	gates[0].passes(time.Duration(dealTime))
+	if sent := send(); len(sent[0]) != flows {
+		t.Errorf("%d flows go by the tunnel after a while", len(sent[0]))
 	}
 }

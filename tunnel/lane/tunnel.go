@@ -36,6 +36,9 @@ type Tunnel struct {
 
 	strands []*Tunnel // by lane, each of the goroutine of that one; nil: it has none
 
+	dealt      []*Tunnel // t and its strands, to which flows are dealt out
+	dealtUntil int64     // lane time
+
 	share    TunnelQueue
 	uplink   *Uplink // nil: it has no way out yet
 	class    *fairness.Class[*slot]
@@ -55,6 +58,8 @@ type Tunnel struct {
 	largeAt  int64 // lane time of the last LargeSent
 	hintAt   int64 // lane time of the last PathHint
 	reportAt int64 // lane time up to which the allowance of ICMP errors is used up
+
+	pulse pulse
 
 	silentFrom   int64 // lane time of the first send since the peer was heard; 0: none
 	unansweredAt int64 // lane time of the last Unanswered
@@ -92,6 +97,8 @@ type Counters struct {
 	Fragmented            atomic.Uint64 // packets cut into fragments, for the same reason
 	MSSClamped            atomic.Uint64 // SYNs of either direction that now offer less
 	SocketErrors          atomic.Uint64 // errors that the socket reported beside those of a send, ICMP's mostly
+	Questions, Answers    atomic.Uint64 // sent to ask whether the path lives, and answered
+	RoundTrip             atomic.Int64  // nanoseconds, of the last one answered; 0: none was
 	Drops                 drop.Counters
 }
 

@@ -16,6 +16,7 @@ type UplinkConfig struct {
 	Target   time.Duration // of the AQM; 0: fairness's default
 	Limit    int           // bytes of memory that packets may wait in, at least one superpacket's; 0: fairness's default
 	Edges    *Edges        // where what crosses the interface is counted; nil: among what belongs to none
+	Budget   *Budget       // that the lanes share in place of a Limit of each; nil: none
 }
 
 // Uplink is the queue of the tunnels that leave by one interface. Its exported fields
@@ -27,6 +28,8 @@ type Uplink struct {
 
 	queue    *fairness.Queue[*slot]
 	overhead int
+	budget   *Budget   // nil: the queue's limit is fixed
+	limit    int       // of the queue by now, where there is a budget
 	shaped   bool      // it has a rate, so that nothing builds below
 	flying   []*Tunnel // tunnels whose sockets may still hold something
 	more     bool      // it stopped because its part of the turn was used up
@@ -37,10 +40,16 @@ func (l *Lane) AddUplink(c UplinkConfig) *Uplink {
 	if c.Limit > 0 {
 		c.Limit = max(c.Limit, bigSlot)
 	}
+	if c.Budget != nil {
+		c.Limit = c.Budget.own
+	}
 	q := fairness.NewQueue[*slot](fairness.Config{
 		Limit: c.Limit, Rate: c.Rate, FIFO: c.FIFO, Target: c.Target,
 	})
-	u := &Uplink{Name: c.Name, Counters: q.Counters(), Edges: c.Edges, queue: q, overhead: c.Overhead, shaped: c.Rate != 0}
+	u := &Uplink{
+		Name: c.Name, Counters: q.Counters(), Edges: c.Edges, queue: q, overhead: c.Overhead,
+		shaped: c.Rate != 0, budget: c.Budget, limit: c.Limit,
+	}
 	l.uplinks = append(l.uplinks, u)
 	return u
 }
@@ -185,16 +194,18 @@ func (l *Lane) dropSegment(u *Uplink, slice fairness.Slice[*slot]) {
 	}
 }
 
-// wakeTime is the lane time at which an uplink may have something to send again, or a move
-// has settled; 0: nothing is to be done before something happens.
+// wakeTime is the lane time at which an uplink may have something to send again, a move
+// has settled, or a strand asks for an answer; 0: nothing is to be done before something happens.
 func (l *Lane) wakeTime() (at int64) {
 	for _, u := range l.uplinks {
 		if w := u.wakeTime(l.now); w != 0 && (at == 0 || w < at) {
 			at = w
 		}
 	}
-	if s := l.settles(); s != 0 && (at == 0 || s < at) {
-		at = s
+	for _, s := range [...]int64{l.settles(), l.askAt()} {
+		if s != 0 && (at == 0 || s < at) {
+			at = s
+		}
 	}
 	return at
 }

@@ -116,6 +116,7 @@ next:
 // into the TUN device before it.
 func (n *Net) wanted() (closed, open []netlink.Route) {
 	sources := n.sources()
+	closed, open = make([]netlink.Route, 0, len(n.Remote)), make([]netlink.Route, 0, len(n.Remote))
 	for _, p := range n.Remote {
 		in := netlink.Route{LinkIndex: n.Link, Dst: ipNet(p), Protocol: Protocol, Priority: tunMetric, Scope: netlink.SCOPE_LINK}
 		if src, ok := sources[p.Addr().Is4()]; ok {
@@ -164,17 +165,18 @@ func (n *Net) sources() map[bool]netip.Addr {
 	return found
 }
 
+// routeKey is what tells routes of ours apart. There may be thousands of them.
 type routeKey struct {
-	dst         string
+	dst         netip.Prefix
 	link, type_ int
 	metric      int
-	src         string
+	src         netip.Addr
 }
 
 func keyOf(r *netlink.Route) routeKey {
 	k := routeKey{metric: r.Priority, type_: r.Type}
 	if r.Dst != nil {
-		k.dst = r.Dst.String()
+		k.dst = prefixOf(r.Dst)
 	}
 	if r.Type == 0 {
 		k.type_ = unix.RTN_UNICAST
@@ -183,23 +185,29 @@ func keyOf(r *netlink.Route) routeKey {
 		k.link = r.LinkIndex
 	}
 	if r.Src != nil {
-		k.src = r.Src.String()
+		k.src, _ = netip.AddrFromSlice(r.Src)
+		k.src = k.src.Unmap()
 	}
 	return k
 }
 
 // routes lists our routes as they stand.
 func (n *Net) routes() (map[routeKey]bool, error) {
-	have := map[routeKey]bool{}
+	have := make(map[routeKey]bool, 2*len(n.Remote))
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		ours, err := list(func() ([]netlink.Route, error) {
-			return netlink.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		ours, err := list(func() (keys []routeKey, err error) {
+			err = netlink.RouteListFilteredIter(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL,
+				func(r netlink.Route) bool {
+					keys = append(keys, keyOf(&r))
+					return true
+				})
+			return keys, err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
-		for i := range ours {
-			have[keyOf(&ours[i])] = true
+		for _, k := range ours {
+			have[k] = true
 		}
 	}
 	return have, nil
@@ -217,6 +225,15 @@ func list[T any](ask func() ([]T, error)) (got []T, err error) {
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func prefixOf(n *net.IPNet) netip.Prefix {
+	addr, _ := netip.AddrFromSlice(n.IP)
+	bits, size := n.Mask.Size()
+	if size == 32 {
+		addr = addr.Unmap()
+	}
+	return netip.PrefixFrom(addr, bits)
 }
 
 func explain(err error) error {

@@ -46,12 +46,14 @@ func (p *Paths) From(source, peer netip.Addr) (Path, error) {
 		return Path{}, fmt.Errorf("interface of the route to %v: %w", peer, err)
 	}
 	path := Path{Source: source, MTU: l.mtu, Link: l.name}
-	// Of the route as it is configured: what the kernel has learnt beside it comes from
-	// ICMP that anybody can forge.
-	options.FIBMatch = true
-	configured, err := h.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
-	if err == nil && len(configured) > 0 && configured[0].MTU > 0 {
-		path.MTU = min(path.MTU, configured[0].MTU)
+	if r.MTU > 0 {
+		// Of the route as it is configured: what the kernel has learnt beside it comes from
+		// ICMP that anybody can forge.
+		options.FIBMatch = true
+		configured, err := h.RouteGetWithOptions(net.IP(peer.AsSlice()), &options)
+		if err == nil && len(configured) > 0 && configured[0].MTU > 0 {
+			path.MTU = min(path.MTU, configured[0].MTU)
+		}
 	}
 	if src, ok := netip.AddrFromSlice(r.Src); ok {
 		path.Source = src.Unmap()

@@ -133,6 +133,10 @@ type TunnelStatus struct {
 	MTU        MTUStatus         `json:"mtu"`
 
 	KeepalivesIn uint64 `json:"keepalives_in"`
+
+	IKE *struct { // nil: the tunnel is not up
+		Initiator bool `json:"initiator"`
+	} `json:"ike"`
 }
 
 // StrandStatus is what a gateway says about a strand of a tunnel.
@@ -143,6 +147,9 @@ type StrandStatus struct {
 	SPIIn      string `json:"spi_in"`
 	PacketsIn  uint64 `json:"packets_in"`
 	PacketsOut uint64 `json:"packets_out"`
+	Local      string `json:"local_address"`
+	Reason     string `json:"reason"` // why it is not in use
+	Lost       uint64 `json:"lost"`   // times that its path died
 }
 
 // Up tells whether keys are agreed: a tunnel that rekeys goes on carrying packets.

@@ -15,11 +15,15 @@ func printStrands(w io.Writer, strands []tunnel.StrandStatus) {
 		if s.SPIIn == "" && s.PacketsIn+s.PacketsOut == 0 {
 			continue
 		}
-		ports := "not heard: the tunnel's own SA carries its packets"
-		if s.InUse {
-			ports = s.Local + " to " + s.Remote
+		ports := s.Local + " to " + s.Remote
+		if !s.InUse {
+			ports = s.Reason + ": the tunnel's own SA carries its packets"
 		}
-		fmt.Fprintf(w, "  strand %d\t%s; in %s, %d packets, out %s, %d packets\n", s.Strand, ports,
+		fmt.Fprintf(w, "  strand %d\t%s; in %s, %d packets, out %s, %d packets", s.Strand, ports,
 			size(s.BytesIn), s.PacketsIn, size(s.BytesOut), s.PacketsOut)
+		if s.Lost > 0 {
+			fmt.Fprintf(w, "; path lost %d times", s.Lost)
+		}
+		fmt.Fprintln(w)
 	}
 }
