@@ -96,6 +96,7 @@ func TestStrands(t *testing.T) {
 	needLab(t, "iperf3")
 	p := newPair(t, pairOptions{edit: twoLanes})
 	p.spread()
+	time.Sleep(1500 * time.Millisecond) // a strand has come into use: for a second flows may change their way
 
 	t.Run("both carry", func(t *testing.T) {
 		before := status(t, p.a).Tunnels[0]

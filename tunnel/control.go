@@ -208,7 +208,7 @@ func (g *Gateway) laneEvent(e lane.Event) {
 	case lane.PathAnswered:
 		g.pathAnswered(e, time.Now())
 	case lane.PathSilent:
-		g.strandSilent(g.strandOf(e.Tunnel), e)
+		g.strandSilent(g.strandOf(e.Tunnel), e, time.Now())
 	case lane.UnknownSPI:
 		g.step(ike.UnknownSPI{Local: e.Local, Remote: e.Remote, SPI: e.SPI})
 	case lane.TUNFailed:

@@ -26,6 +26,7 @@ type strandPath struct {
 	answered  bool      // the peer's answer came back on it, and no verdict since
 	usedFrom  time.Time // since when packets go by it
 	silent    int64     // lane time of a question without an answer; 0: none is known
+	alone     bool      // the tunnel itself was answered since
 	losses    int       // in a row, each after less than strandWell of use
 	tries     int       // the same, and what was asked in vain since
 	restUntil time.Time // nothing that is heard makes us try again before
@@ -96,22 +97,28 @@ func (g *Gateway) strandHeard(s *strand, now time.Time) {
 func (g *Gateway) pathAnswered(e lane.PathAnswered, now time.Time) {
 	if s := g.strandOf(e.Tunnel); s != nil {
 		if s.remote.IsValid() {
-			s.answered, s.silent, s.tries = true, 0, s.losses
+			s.answered, s.silent, s.alone, s.tries = true, 0, false, s.losses
 			g.judge(s, now)
 		}
 		return
 	}
 	for _, s := range g.tunnels[e.Tunnel.ID].strands {
 		if s.inUse && s.silent != 0 && s.silent < e.Asked {
-			g.strandLost(s, now)
+			s.alone = true
 		}
 	}
 }
 
-// strandSilent notes that a strand is not answered, and asks by the tunnel itself.
-func (g *Gateway) strandSilent(s *strand, e lane.PathSilent) {
+// strandSilent notes that a strand is not answered, and asks by the tunnel itself. If that
+// was answered since, what the strand asked at the same time has had more than a round trip
+// for its own answer: the strand is lost.
+func (g *Gateway) strandSilent(s *strand, e lane.PathSilent, now time.Time) {
 	if !s.inUse {
 		s.lane.Do(func(l *lane.Lane) { l.StopAsking(s.lane) }) // until the next try
+		return
+	}
+	if s.alone {
+		g.strandLost(s, now)
 		return
 	}
 	s.silent = e.Asked
@@ -127,7 +134,7 @@ func (g *Gateway) strandLost(s *strand, now time.Time) {
 	pause := rest(s.losses)
 	s.lost++
 	s.losses++
-	s.answered, s.silent, s.tries = false, 0, s.losses
+	s.answered, s.silent, s.alone, s.tries = false, 0, false, s.losses
 	s.restUntil = now.Add(pause)
 	s.beatAt = s.restUntil
 	g.remind(s.beatAt)

@@ -38,7 +38,7 @@ func (p *path) answers(l *lane.Tunnel) {
 // silent is a question on the strand without an answer.
 func (p *path) silent() {
 	p.lane++
-	p.g.strandSilent(p.s, lane.PathSilent{Tunnel: p.s.lane, Asked: p.lane})
+	p.g.strandSilent(p.s, lane.PathSilent{Tunnel: p.s.lane, Asked: p.lane}, p.now)
 	p.lane++
 }
 
@@ -46,6 +46,7 @@ func (p *path) silent() {
 func (p *path) dies() {
 	p.silent()
 	p.answers(p.s.tunnel.lane)
+	p.silent()
 }
 
 func (p *path) expect(what string, inUse, open bool) {
@@ -81,6 +82,12 @@ func TestStrandOpener(t *testing.T) {
 	p.answers(s.lane)
 	p.answers(s.tunnel.lane)
 	p.expect("answered after all", true, true)
+	p.silent()
+	p.answers(s.tunnel.lane)
+	p.answers(s.lane)
+	p.silent()
+	p.expect("answered after the tunnel itself, at the end of an outage", true, true)
+	p.answers(s.lane)
 	p.dies()
 	p.expect("dead", false, true)
 	if s.lost != 1 || s.beatAt.Sub(p.now) != strandRest {
