@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -40,27 +39,7 @@ func TestDoctorLRO(t *testing.T) {
 		device = lroDevice(t, p)
 	}})
 	const lro, command = "rx-lro", "ethtool -K %s rx-lro off"
-	shown := func() string {
-		t.Helper()
-		out, err := p.A.Gateway.Run(t.Context(), program, "offloads", "--json", "--socket", p.a.Socket())
-		must(t, err)
-		var s struct {
-			Interfaces []struct {
-				Name string
-				Rows []struct{ Name, State string }
-			}
-		}
-		must(t, json.Unmarshal([]byte(out), &s))
-		for _, i := range s.Interfaces {
-			for _, r := range i.Rows {
-				if i.Name == device && r.Name == "large-receive-offload" {
-					return r.State
-				}
-			}
-		}
-		t.Fatalf("LRO of %s is not shown:\n%s", device, out)
-		return ""
-	}
+	shown := func() string { return shownOffloads(t, p)[device]["large-receive-offload"] }
 	if d := doctor(t, p.a); !d.Healthy || shown() != "off" {
 		t.Fatalf("before: LRO is %s, %+v", shown(), d)
 	}

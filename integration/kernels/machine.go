@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"vpngw/integration/kernels/order"
+)
+
+// machine is a virtual one, which sees this machine's files, read-only, and has two network cards on one wire.
+type machine struct {
+	kernel     *kernel
+	folder     string // with the order and what its jobs run
+	initramfs  string // file
+	processors int
+	megabytes  int
+}
+
+// The cards, by the names that they get from the order in which their drivers are loaded, and the drivers.
+const (
+	lroCard, plainCard     = "eth0", "eth1"
+	lroDriver, plainDriver = "vmxnet3", "virtio_net"
+)
+
+// emulator is the program that makes the machine.
+const emulator = "qemu-system-x86_64"
+
+// run boots the machine and gives each of its events to f, until it switches itself off or the context ends. The emulator does
+// not survive this process.
+func (m *machine) run(ctx context.Context, f func(order.Event)) (err error) {
+	console := filepath.Join(m.folder, "console")
+	events, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	cmd := exec.CommandContext(ctx, emulator, m.arguments(console)...)
+	cmd.ExtraFiles = []*os.File{write}
+	var diagnostics strings.Builder
+	cmd.Stdout, cmd.Stderr = &diagnostics, &diagnostics
+	// The kernel sends the signal when the thread ends that started the emulator: the thread has to stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return err
+	}
+	readErr := readEvents(events, f)
+	if readErr != nil {
+		_ = cmd.Process.Kill() // it may have ended
+	}
+	err = errors.Join(readErr, cmd.Wait())
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w %s\nconsole:\n%s", emulator, err, diagnostics.String(), tail(console, 30))
+	}
+	return err
+}
+
+// readEvents reads until the other end is closed.
+func readEvents(from io.Reader, f func(order.Event)) error {
+	d := json.NewDecoder(bufio.NewReader(from))
+	for {
+		var e order.Event
+		switch err := d.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("events: %w", err)
+		}
+		f(e)
+	}
+}
+
+// arguments are those of the emulator, which is given the pipe for the events as its file 3.
+func (m *machine) arguments(console string) []string {
+	args := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-machine", "q35,accel=kvm:tcg", "-cpu", "max",
+		"-smp", strconv.Itoa(m.processors), "-m", strconv.Itoa(m.megabytes),
+		"-kernel", m.kernel.image, "-initrd", m.initramfs,
+		"-append", "console=ttyS0 panic=-1 quiet",
+		"-serial", "file:" + console,
+		"-device", "virtio-serial-pci", "-chardev", "file,id=events,path=/dev/fd/3",
+		"-device", "virtserialport,chardev=events,name=" + order.Port,
+	}
+	for _, s := range []struct{ tag, path string }{{order.RootTag, "/"}, {order.WorkTag, m.folder}, {order.ModulesTag, m.kernel.modules}} {
+		args = append(args,
+			"-fsdev", fmt.Sprintf("local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap", s.tag, s.path),
+			"-device", fmt.Sprintf("virtio-9p-pci,fsdev=%s,mount_tag=%s", s.tag, s.tag))
+	}
+	for n, card := range []string{"vmxnet3", "virtio-net-pci"} {
+		args = append(args, "-netdev", fmt.Sprintf("hubport,id=wire%d,hubid=0", n), "-device", fmt.Sprintf("%s,netdev=wire%d,romfile=", card, n))
+	}
+	return args
+}
+
+// tail is the end of a text file.
+func tail(path string, lines int) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

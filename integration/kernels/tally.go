@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// tally counts the tests in the output of compiled tests run with -test.v. It is an io.Writer.
+type tally struct {
+	passed, failed int
+	skipped        []string // with the reasons
+
+	line    []byte
+	current string            // test that wrote last
+	said    map[string]string // by test, its last line
+}
+
+func (t *tally) Write(b []byte) (int, error) {
+	for rest := b; ; {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			t.line = append(t.line, rest...)
+			return len(b), nil
+		}
+		t.add(string(append(t.line, rest[:end]...)))
+		t.line, rest = t.line[:0], rest[end+1:]
+	}
+}
+
+// add reads one line.
+func (t *tally) add(line string) {
+	line = strings.TrimSpace(line)
+	verb, rest, _ := strings.Cut(line, ": ")
+	name, _, _ := strings.Cut(rest, " (")
+	switch verb {
+	case "--- PASS":
+		t.passed++
+	case "--- FAIL":
+		t.failed++
+	case "--- SKIP":
+		t.skipped = append(t.skipped, name+": "+t.said[name])
+	default:
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "===" {
+			t.current = fields[2]
+			return
+		}
+		if t.said == nil {
+			t.said = map[string]string{}
+		}
+		t.said[t.current] = line
+	}
+}
+
+// outcome is what became of a suite.
+type outcome struct {
+	suite
+	tally
+	failure string // why it was not run to its end, or "exit code 1"
+	seconds float64
+	log     string // file with all that it wrote
+}
+
+// good tells whether all is well.
+func (o *outcome) good() bool { return o.failure == "" && o.failed == 0 && o.passed > 0 }
+
+// print writes the summary of one kernel.
+func print(w io.Writer, release string, outcomes []*outcome) {
+	fmt.Fprintf(w, "\nLinux %s\n", release)
+	for _, o := range outcomes {
+		fmt.Fprintf(w, "  %-22s %4d passed %4d failed %4d skipped %6.0f s  %s\n", o.name(), o.passed, o.failed, len(o.skipped), o.seconds, o.failure)
+		for _, s := range o.skipped {
+			fmt.Fprintf(w, "    skipped %s\n", s)
+		}
+		if !o.good() {
+			fmt.Fprintf(w, "    see %s\n", o.log)
+		}
+	}
+}
