@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,11 +10,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"vpngw/integration/kernels/order"
 )
@@ -23,6 +25,8 @@ type machine struct {
 	kernel     *kernel
 	folder     string // with the order and what its jobs run
 	initramfs  string // file
+	console    string // file for what the kernel says
+	software   bool   // without the help of /dev/kvm
 	processors int
 	megabytes  int
 }
@@ -39,13 +43,12 @@ const emulator = "qemu-system-x86_64"
 // run boots the machine and gives each of its events to f, until it switches itself off or the context ends. The emulator does
 // not survive this process.
 func (m *machine) run(ctx context.Context, f func(order.Event)) (err error) {
-	console := filepath.Join(m.folder, "console")
 	events, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer events.Close()
-	cmd := exec.CommandContext(ctx, emulator, m.arguments(console)...)
+	cmd := exec.CommandContext(ctx, emulator, m.arguments()...)
 	cmd.ExtraFiles = []*os.File{write}
 	var diagnostics strings.Builder
 	cmd.Stdout, cmd.Stderr = &diagnostics, &diagnostics
@@ -58,18 +61,40 @@ func (m *machine) run(ctx context.Context, f func(order.Event)) (err error) {
 	if err != nil {
 		return err
 	}
+	silent := m.watchBoot(cmd.Process)
 	readErr := readEvents(events, f)
 	if readErr != nil {
 		_ = cmd.Process.Kill() // it may have ended
 	}
 	err = errors.Join(readErr, cmd.Wait())
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		err = ctx.Err()
+	case silent():
+		return errSilent
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: %w %s\nconsole:\n%s", emulator, err, diagnostics.String(), tail(console, 30))
+		err = fmt.Errorf("%s: %w %s\nconsole:\n%s", emulator, err, diagnostics.String(), tail(m.console, 30))
 	}
 	return err
+}
+
+// errSilent is the error of a machine in which no kernel began to run.
+var errSilent = errors.New("the kernel did not begin to run")
+
+// silence is how long a kernel may take to say its first word. To unpack it takes seconds without /dev/kvm.
+const silence = 25 * time.Second
+
+// watchBoot kills the emulator if the kernel says nothing. What it returns ends the watch, and tells whether that was so.
+func (m *machine) watchBoot(emulator *os.Process) (silent func() bool) {
+	var dead atomic.Bool
+	timer := time.AfterFunc(silence, func() {
+		if text, err := os.ReadFile(m.console); err != nil || !bytes.Contains(text, []byte("Linux version")) {
+			dead.Store(true)
+			_ = emulator.Kill() // it may have ended
+		}
+	})
+	return func() bool { timer.Stop(); return dead.Load() }
 }
 
 // readEvents reads until the other end is closed.
@@ -88,14 +113,18 @@ func readEvents(from io.Reader, f func(order.Event)) error {
 }
 
 // arguments are those of the emulator, which is given the pipe for the events as its file 3.
-func (m *machine) arguments(console string) []string {
+func (m *machine) arguments() []string {
+	accelerator := "kvm:tcg"
+	if m.software {
+		accelerator = "tcg"
+	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-machine", "q35,accel=kvm:tcg", "-cpu", "max",
+		"-machine", "q35,accel=" + accelerator, "-cpu", "max",
 		"-smp", strconv.Itoa(m.processors), "-m", strconv.Itoa(m.megabytes),
 		"-kernel", m.kernel.image, "-initrd", m.initramfs,
-		"-append", "console=ttyS0 panic=-1 quiet",
-		"-serial", "file:" + console,
+		"-append", "console=ttyS0 panic=-1",
+		"-serial", "file:" + m.console,
 		"-device", "virtio-serial-pci", "-chardev", "file,id=events,path=/dev/fd/3",
 		"-device", "virtserialport,chardev=events,name=" + order.Port,
 	}

@@ -36,6 +36,7 @@ const (
 type settings struct {
 	kernels, only, run, output string
 	processors, megabytes      int
+	software                   bool
 }
 
 func main() {
@@ -52,6 +53,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&s.run, "run", "", "`regexp` of the tests of package integration to run in place of the usual ones")
 	f.IntVar(&s.processors, "cpus", 2, "processors of the machine")
 	f.IntVar(&s.megabytes, "memory", 4096, "memory of the machine in `MiB`")
+	f.BoolVar(&s.software, "software", false, "do without /dev/kvm, as is done by itself where no kernel runs with it")
 	f.StringVar(&s.output, "o", filepath.Join("out", "kernels"), "`folder` for kernels and logs")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -89,6 +91,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		outcomes, err := s.try(ctx, k, chosen, work)
+		if errors.Is(err, errSilent) && !s.software {
+			fmt.Fprintln(out, "with /dev/kvm no kernel runs on this machine; again without, which takes longer")
+			s.software = true
+			outcomes, err = s.try(ctx, k, chosen, work)
+		}
 		print(out, k.release, outcomes)
 		if err != nil {
 			return fmt.Errorf("Linux %s: %w", k.release, err)
@@ -180,16 +187,16 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 	if err := os.WriteFile(filepath.Join(work, order.File), text, 0o644); err != nil {
 		return nil, err
 	}
-	m := machine{kernel: k, folder: work, initramfs: filepath.Join(work, "initramfs"), processors: s.processors, megabytes: s.megabytes}
+	logs := filepath.Join(s.output, "logs-"+k.release)
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return nil, err
+	}
+	m := machine{kernel: k, folder: work, initramfs: filepath.Join(work, "initramfs"), console: filepath.Join(logs, "console.log"), software: s.software, processors: s.processors, megabytes: s.megabytes}
 	first, err := k.initramfs(ctx, filepath.Join(work, guestName))
 	if err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(m.initramfs, first, 0o644); err != nil {
-		return nil, err
-	}
-	logs := filepath.Join(s.output, "logs-"+k.release)
-	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, err
 	}
 	r, err := newRecorder(outcomes, logs)
