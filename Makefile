@@ -50,7 +50,7 @@ profile: bench-packages ## where a superpacket's microseconds go, part by part (
 combinations: test-packages ## the same traffic under every combination of offload switches at each end, not only a selection (root)
 	$(GO) test -count=1 -timeout 30m -run '^TestOffloadCombinations$$' ./integration -offload.all
 
-kernels: test-packages kernel-packages ## what depends on the kernel, on Debian's kernels in virtual machines; KERNELS='-only devices' for less
+kernels: test-packages kernel-packages ## what depends on the kernel, on Debian's kernels in virtual machines; KERNELS='-only lro,vlan' for less
 	$(GO) run ./integration/kernels $(KERNELS)
 
 rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more

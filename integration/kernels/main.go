@@ -176,6 +176,9 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 	o := order.Order{Modules: modules}
 	limit := bootSeconds
 	for _, x := range chosen {
+		if s.software {
+			x = x.slowed()
+		}
 		o.Jobs = append(o.Jobs, order.Job{Dir: filepath.Join(root, x.folder), Args: x.arguments(order.WorkFolder), Limit: x.limit + 10})
 		limit += x.limit + 10
 		outcomes = append(outcomes, &outcome{suite: x, failure: "not run"})

@@ -25,7 +25,8 @@ var suites = []suite{
 	{group: "edges", folder: "tunnel/netconf", limit: 60},
 	{group: "edges", folder: "tunnel/survey", limit: 60},
 	{group: "edges", folder: "integration/lab", limit: 120},
-	{group: "devices", folder: "integration", run: "^Test(Card|VLANDevice|DoctorLRO)", limit: 120, lab: true},
+	{group: "lro", folder: "integration", run: "^Test(CardLRO|DoctorLRO)", limit: 120, lab: true},
+	{group: "vlan", folder: "integration", run: "^TestVLANDevice", parallel: 4, limit: 120, lab: true},
 	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true,
 		run: "^Test(Traffic|Superpackets|Wire|Underlays|Uplinks|Offload|WireMTU|MSSAnd|MessagesTo|ECN|Doctor|Manage|Nothing|Leaves|TUNDeleted|Lanes|Strands)"},
 	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, run: "^Test(StrongSwan|NATAndStrongSwan)"},
@@ -48,6 +49,13 @@ func (s suite) binary() string { return strings.ReplaceAll(s.folder, "/", "-") +
 
 // name is what the suite is called in the summary and its log.
 func (s suite) name() string { return s.group + "-" + path.Base(s.folder) }
+
+// slowed is the suite on a machine without /dev/kvm, where each processor does a tenth of what it could.
+func (s suite) slowed() suite {
+	s.limit *= 8
+	s.parallel = min(s.parallel, 2)
+	return s
+}
 
 // arguments are those of the compiled tests, which are in a folder with the program under test.
 func (s suite) arguments(folder string) []string {
