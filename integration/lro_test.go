@@ -18,7 +18,6 @@ func lroDevice(t *testing.T, p *pair) (device string) {
 			t.Logf("%v: %v", kind, err)
 			continue
 		}
-		must(t, p.A.Gateway.Feature(name, "rx-lro", false)) // a bond of nothing begins with it
 		must(t, p.A.Gateway.LinkUp(name, true))
 		_, err = p.A.Gateway.Run(t.Context(), "ip", "addr", "add", "10.1.0.129/25", "dev", name)
 		must(t, err)
@@ -44,10 +43,12 @@ func TestDoctorLRO(t *testing.T) {
 	if d := doctor(t, p.a); !d.Healthy || shown() != "off" {
 		t.Fatalf("before: LRO is %s, %+v", shown(), d)
 	}
-	must(t, p.A.Gateway.Feature(device, lro, true))
+	plant := func() error { return p.A.Gateway.Feature(device, lro, true) }
+	must(t, plant())
 	switch state := shown(); state {
 	case "on":
-		fault{"lro", "error", device, "LRO", func() error { return nil }, func() error { return nil }}.check(t, p)
+		must(t, p.A.Gateway.Feature(device, lro, false))
+		fault{"lro", "error", device, "LRO", plant, func() error { return nil }}.check(t, p)
 	case "off [requested on]":
 		t.Logf("%s cannot have LRO in force", device)
 		if d := doctor(t, p.a); !d.Healthy || len(d.Findings) > 0 {

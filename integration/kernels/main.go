@@ -76,6 +76,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := build(ctx, chosen, work); err != nil {
 		return err
 	}
+	if kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err == nil {
+		kvm.Close()
+	} else if !s.software {
+		fmt.Fprintf(out, "%v: it takes longer without\n", err)
+		s.software = true
+	}
 	names := usual
 	if s.kernels != "" {
 		names = strings.Split(s.kernels, ",")
