@@ -131,7 +131,7 @@ func TestChoose(t *testing.T) {
 	for _, c := range []struct {
 		only, run string
 		want      int
-	}{{"", "", len(suites)}, {"lro", "", 1}, {"lro,esp", "", 2}, {"lro", "^TestCard", 1}} {
+	}{{"", "", len(suites)}, {"lro", "", 1}, {"lro,esp", "", 2}, {"", "^TestCard", 1}, {"vlan,esp", "^TestCard", 1}} {
 		s := good
 		s.only, s.run = c.only, c.run
 		if chosen, err := s.choose(0); err != nil || len(chosen) != c.want {

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("kernels", flag.ContinueOnError)
 	f.StringVar(&s.kernels, "kernels", "", "comma-separated Debian `packages` of kernels (default those of "+strings.Join(usual, " and ")+" that are to be had)")
 	f.StringVar(&s.only, "only", "", "comma-separated `groups` of tests: "+strings.Join(groups(), ", "))
-	f.StringVar(&s.run, "run", "", "`regexp` of the tests of package integration to run in place of the usual ones")
+	f.StringVar(&s.run, "run", "", "`regexp` of tests of package integration, which are then all that is run")
 	f.IntVar(&s.processors, "cpus", 2, "processors of the machine")
 	f.IntVar(&s.megabytes, "memory", 4096, "memory of the machine in `MiB`")
 	f.BoolVar(&s.software, "software", false, "do without /dev/kvm, as is done by itself where no kernel runs with it")
@@ -138,15 +138,13 @@ func (s *settings) choose(unnamed int) (chosen []suite, err error) {
 		if !slices.Contains(only, x.group) {
 			continue
 		}
-		if s.run != "" {
-			if !x.lab {
-				continue
-			}
+		if s.run != "" && x.lab {
 			x.run = s.run
+			return []suite{x}, nil
 		}
 		chosen = append(chosen, x)
 	}
-	if len(chosen) == 0 {
+	if s.run != "" {
 		return nil, errors.New("-run is for package integration, of which -only leaves nothing")
 	}
 	return chosen, nil
