@@ -53,7 +53,7 @@ func (s suite) name() string { return s.group + "-" + path.Base(s.folder) }
 // slowed is the suite on a machine without /dev/kvm, where each processor does a tenth of what it could.
 func (s suite) slowed() suite {
 	s.limit *= 8
-	s.parallel = min(s.parallel, 2)
+	s.parallel = min(s.parallel, 3)
 	return s
 }
 
