@@ -31,10 +31,13 @@ type machine struct {
 	megabytes  int
 }
 
-// The cards, by the names that they get from the order in which their drivers are loaded, and the drivers.
-const (
-	lroCard, plainCard     = "eth0", "eth1"
-	lroDriver, plainDriver = "vmxnet3", "virtio_net"
+// card is one of its network cards.
+type card struct{ model, driver, name, address string }
+
+var (
+	lroCard   = card{"vmxnet3", "vmxnet3", "card-lro", "52:54:00:00:00:01"}
+	plainCard = card{"virtio-net-pci", "virtio_net", "card-plain", "52:54:00:00:00:02"}
+	cards     = []card{lroCard, plainCard}
 )
 
 // emulator is the program that makes the machine.
@@ -133,8 +136,9 @@ func (m *machine) arguments() []string {
 			"-fsdev", fmt.Sprintf("local,id=%s,path=%s,security_model=none,readonly=on,multidevs=remap", s.tag, s.path),
 			"-device", fmt.Sprintf("virtio-9p-pci,fsdev=%s,mount_tag=%s", s.tag, s.tag))
 	}
-	for n, card := range []string{"vmxnet3", "virtio-net-pci"} {
-		args = append(args, "-netdev", fmt.Sprintf("hubport,id=wire%d,hubid=0", n), "-device", fmt.Sprintf("%s,netdev=wire%d,romfile=", card, n))
+	for n, c := range cards {
+		args = append(args, "-netdev", fmt.Sprintf("hubport,id=wire%d,hubid=0", n),
+			"-device", fmt.Sprintf("%s,netdev=wire%d,mac=%s,romfile=", c.model, n, c.address))
 	}
 	return args
 }

@@ -24,7 +24,7 @@ import (
 var usual = []string{"linux-image-amd64", "linux-image-6.12-amd64"}
 
 // modules are what tests need and no program asks the kernel for.
-var modules = []string{"tun", lroDriver, plainDriver}
+var modules = []string{"tun", lroCard.driver, plainCard.driver}
 
 const (
 	programName = "vpngw"
@@ -177,7 +177,10 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 	if err != nil {
 		return nil, err
 	}
-	o := order.Order{Modules: modules}
+	o := order.Order{Modules: modules, Cards: map[string]string{}}
+	for _, c := range cards {
+		o.Cards[c.address] = c.name
+	}
 	limit := bootSeconds
 	for _, x := range chosen {
 		if s.software {
@@ -185,7 +188,7 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 		}
 		o.Jobs = append(o.Jobs, order.Job{Dir: filepath.Join(root, x.folder), Args: x.arguments(order.WorkFolder), Limit: x.limit + 10})
 		limit += x.limit + 10
-		outcomes = append(outcomes, &outcome{suite: x, failure: "not run"})
+		outcomes = append(outcomes, &outcome{suite: x, failure: "not ended"})
 	}
 	text, err := json.Marshal(o)
 	if err != nil {

@@ -64,7 +64,7 @@ func (s suite) arguments(folder string) []string {
 		args = append(args, "-test.run="+s.run)
 	}
 	if s.lab {
-		args = append(args, "-program="+path.Join(folder, programName), "-lro.card="+lroCard, "-lro.peer="+plainCard)
+		args = append(args, "-program="+path.Join(folder, programName), "-lro.card="+lroCard.name, "-lro.peer="+plainCard.name)
 	}
 	return args
 }

@@ -41,6 +41,9 @@ func work() error {
 			return err
 		}
 	}
+	if err := nameCards(o.Cards); err != nil {
+		return err
+	}
 	for n, job := range o.Jobs {
 		r := &reporter{job: n, to: json.NewEncoder(port)}
 		if err := r.to.Encode(r.run(job)); err != nil {
@@ -65,6 +68,31 @@ func settle() error {
 		return os.NewSyscallError("setrlimit", err)
 	}
 	return run("ip", "link", "set", "lo", "up")
+}
+
+// nameCards gives network cards names that do not depend on which was found first.
+func nameCards(names map[string]string) error {
+	addresses, err := filepath.Glob("/sys/class/net/*/address")
+	if err != nil {
+		return err
+	}
+	named := 0
+	for _, file := range addresses {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if name, ok := names[strings.TrimSpace(string(text))]; ok {
+			if err := run("ip", "link", "set", "dev", filepath.Base(filepath.Dir(file)), "name", name); err != nil {
+				return err
+			}
+			named++
+		}
+	}
+	if named != len(names) {
+		return fmt.Errorf("%d of %d network cards are there", named, len(names))
+	}
+	return nil
 }
 
 func run(args ...string) error {

@@ -21,7 +21,8 @@ const (
 
 // Order says what the booted machine is to do before it switches itself off.
 type Order struct {
-	Modules []string // of the kernel, by name, in the order in which they are loaded
+	Modules []string          // of the kernel, by name, in the order in which they are loaded
+	Cards   map[string]string // what network cards are to be called, by their hardware addresses
 	Jobs    []Job
 }
 
