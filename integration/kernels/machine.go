@@ -64,7 +64,10 @@ func (m *machine) run(ctx context.Context, f func(order.Event)) (err error) {
 	if err != nil {
 		return err
 	}
-	silent := m.watchBoot(cmd.Process)
+	silent := func() bool { return false }
+	if !m.software {
+		silent = m.watchBoot(cmd.Process)
+	}
 	readErr := readEvents(events, f)
 	if readErr != nil {
 		_ = cmd.Process.Kill() // it may have ended
@@ -77,15 +80,15 @@ func (m *machine) run(ctx context.Context, f func(order.Event)) (err error) {
 		return errSilent
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: %w %s\nconsole:\n%s", emulator, err, diagnostics.String(), tail(m.console, 30))
+		return fmt.Errorf("%s: %w %s", emulator, err, diagnostics.String())
 	}
-	return err
+	return nil
 }
 
 // errSilent is the error of a machine in which no kernel began to run.
 var errSilent = errors.New("the kernel did not begin to run")
 
-// silence is how long a kernel may take to say its first word. To unpack it takes seconds without /dev/kvm.
+// silence is how long a kernel may take to say its first word with /dev/kvm.
 const silence = 25 * time.Second
 
 // watchBoot kills the emulator if the kernel says nothing. What it returns ends the watch, and tells whether that was so.
@@ -143,12 +146,13 @@ func (m *machine) arguments() []string {
 	return args
 }
 
-// tail is the end of a text file.
-func tail(path string, lines int) string {
-	text, err := os.ReadFile(path)
+// lastWords is the end of what the kernel said.
+func (m *machine) lastWords() string {
+	text, err := os.ReadFile(m.console)
 	if err != nil {
 		return err.Error()
 	}
+	const lines = 30
 	all := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		print(out, k.release, outcomes)
 		if err != nil {
-			return fmt.Errorf("Linux %s: %w", k.release, err)
+			return fmt.Errorf("kernel %s: %w", k.release, err)
 		}
 		for _, o := range outcomes {
 			good = good && o.good()
@@ -188,7 +188,7 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 		}
 		o.Jobs = append(o.Jobs, order.Job{Dir: filepath.Join(root, x.folder), Args: x.arguments(order.WorkFolder), Limit: x.limit + 10})
 		limit += x.limit + 10
-		outcomes = append(outcomes, &outcome{suite: x, failure: "not ended"})
+		outcomes = append(outcomes, &outcome{suite: x, failure: notEnded})
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -215,6 +215,9 @@ func (s *settings) try(ctx context.Context, k *kernel, chosen []suite, work stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limit)*time.Second)
 	defer cancel()
-	err = m.run(ctx, r.record)
-	return outcomes, errors.Join(err, r.close())
+	err = errors.Join(m.run(ctx, r.record), r.close())
+	if err == nil && slices.ContainsFunc(outcomes, func(o *outcome) bool { return o.failure == notEnded }) {
+		err = fmt.Errorf("the machine stopped before all was done; its last words:\n%s", m.lastWords())
+	}
+	return outcomes, err
 }

@@ -54,6 +54,9 @@ func (t *tally) add(line string) {
 	}
 }
 
+// notEnded is the failure of a suite that was not run to its end.
+const notEnded = "not ended"
+
 // outcome is what became of a suite.
 type outcome struct {
 	suite
