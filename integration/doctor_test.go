@@ -31,8 +31,14 @@ type diagnosis struct {
 	Kernel []finding `json:"-"`
 }
 
-// ofKernel tells that the kernel has no UDP superpackets for TUN devices, as before Linux 6.2.
-func (f finding) ofKernel() bool { return f.ID == "tun-tx-udp-segmentation" && f.Severity == "note" }
+// setAside moves what was found of the kernel: before Linux 6.2, that it has no UDP superpackets for TUN devices.
+func (d *diagnosis) setAside() {
+	for n, f := range slices.Backward(d.Findings) {
+		if f.ID == "tun-tx-udp-segmentation" && f.Severity == "note" {
+			d.Kernel, d.Findings = append(d.Kernel, f), slices.Delete(d.Findings, n, n+1)
+		}
+	}
+}
 
 // doctor runs `vpngw doctor` on a running gateway, with its verdict checked against its exit code.
 func doctor(t *testing.T, g *daemon.Gateway, flags ...string) (d diagnosis) {
@@ -50,11 +56,7 @@ func doctor(t *testing.T, g *daemon.Gateway, flags ...string) (d diagnosis) {
 	if d.Healthy != (code == 0) || code > 1 {
 		t.Errorf("healthy %t, yet exit code %d", d.Healthy, code)
 	}
-	for n, f := range slices.Backward(d.Findings) {
-		if f.ofKernel() {
-			d.Kernel, d.Findings = append(d.Kernel, f), slices.Delete(d.Findings, n, n+1)
-		}
-	}
+	d.setAside()
 	return d
 }
 
@@ -224,6 +226,7 @@ func TestDoctorBuffers(t *testing.T) {
 	out, _ := p.A.Gateway.Run(t.Context(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", program, "doctor", "--json", "--socket", p.a.Socket())
 	var d diagnosis
 	must(t, json.Unmarshal([]byte(out), &d))
+	d.setAside()
 	if len(d.Findings) != 2 || d.Findings[0].Command != "sysctl -w net.core.rmem_max=1073741823" || d.Findings[1].Command != "sysctl -w net.core.wmem_max=1073741823" {
 		t.Errorf("%+v", d)
 	}
