@@ -131,11 +131,9 @@ func TestDoctor(t *testing.T) {
 		return func() error { return a.Feature(device, feature, on) }
 	}
 	nothing := func() error { return nil }
-	features, err := a.Features(tunnelDevice)
-	must(t, err)
-	hasUSO := features["tx-udp-segmentation"]
-	if d := doctor(t, p.a); (len(d.Kernel) == 0) != hasUSO {
-		t.Errorf("the kernel gives UDP superpackets to TUN devices: %t; found: %+v", hasUSO, d.Kernel)
+	uso := hasUSO(t, a)
+	if d := doctor(t, p.a); (len(d.Kernel) == 0) != uso {
+		t.Errorf("the kernel gives UDP superpackets to TUN devices: %t; found: %+v", uso, d.Kernel)
 	}
 	for _, f := range []fault{
 		{"gro", "note", lab.LAN, "GRO", ethtool(lab.LAN, "rx-gro", false), nothing},
@@ -165,7 +163,7 @@ func TestDoctor(t *testing.T) {
 		{"conntrack", "warning", "", "table", sh("nft 'table inet test { chain in { type filter hook input priority 0; ct state invalid drop; }; }'"),
 			sh("nft delete table inet test; nft delete table inet vpngw_port_4500")},
 	} {
-		if f.id == "tun-tx-udp-segmentation" && !hasUSO {
+		if f.id == "tun-tx-udp-segmentation" && !uso {
 			t.Log("what the kernel has not cannot be switched off: ", f.id)
 			continue
 		}

@@ -139,7 +139,7 @@ func (s *settings) choose(unnamed int) (chosen []suite, err error) {
 			continue
 		}
 		if s.run != "" && x.lab {
-			x.run = s.run
+			x.run, x.timed = s.run, ""
 			return []suite{x}, nil
 		}
 		chosen = append(chosen, x)

@@ -13,6 +13,8 @@ type suite struct {
 	run      string // names of the tests, as of -test.run; "": all
 	parallel int    // tests at a time; 0: one
 	limit    int    // seconds
+	timed    string // names of those with bars for their time, as run
+	skip     string // names of tests that are left out
 	lab      bool   // the tests are those of package integration, which take the program under test from elsewhere
 }
 
@@ -27,7 +29,7 @@ var suites = []suite{
 	{group: "edges", folder: "integration/lab", limit: 120},
 	{group: "lro", folder: "integration", run: "^Test(CardLRO|DoctorLRO)", limit: 120, lab: true},
 	{group: "vlan", folder: "integration", run: "^TestVLANDevice", parallel: 4, limit: 120, lab: true},
-	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true,
+	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges)$",
 		run: "^Test(Traffic|Superpackets|Wire|Underlays|Uplinks|Offload|WireMTU|MSSAnd|MessagesTo|ECN|Doctor|Manage|Nothing|Leaves|TUNDeleted|Lanes|Strands)"},
 	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, run: "^Test(StrongSwan|NATAndStrongSwan)"},
 	{group: "esp", folder: "integration", parallel: 2, limit: 120, lab: true, run: "^TestKernelESP"},
@@ -54,6 +56,7 @@ func (s suite) name() string { return s.group + "-" + path.Base(s.folder) }
 func (s suite) slowed() suite {
 	s.limit *= 8
 	s.parallel = min(s.parallel, 3)
+	s.skip = s.timed
 	return s
 }
 
@@ -62,6 +65,9 @@ func (s suite) arguments(folder string) []string {
 	args := []string{path.Join(folder, s.binary()), "-test.v", fmt.Sprintf("-test.timeout=%ds", s.limit), fmt.Sprintf("-test.parallel=%d", max(s.parallel, 1))}
 	if s.run != "" {
 		args = append(args, "-test.run="+s.run)
+	}
+	if s.skip != "" {
+		args = append(args, "-test.skip="+s.skip)
 	}
 	if s.lab {
 		args = append(args, "-program="+path.Join(folder, programName), "-lro.card="+lroCard.name, "-lro.peer="+plainCard.name)

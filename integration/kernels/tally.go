@@ -74,6 +74,9 @@ func print(w io.Writer, release string, outcomes []*outcome) {
 	fmt.Fprintf(w, "\nLinux %s\n", release)
 	for _, o := range outcomes {
 		fmt.Fprintf(w, "  %-22s %4d passed %4d failed %4d skipped %6.0f s  %s\n", o.name(), o.passed, o.failed, len(o.skipped), o.seconds, o.failure)
+		if o.skip != "" {
+			fmt.Fprintf(w, "    left out without /dev/kvm, for their bars: %s\n", o.skip)
+		}
 		for _, s := range o.skipped {
 			fmt.Fprintf(w, "    skipped %s\n", s)
 		}
