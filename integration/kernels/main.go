@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if s.output, err = filepath.Abs(s.output); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", "vpngw-kernels-")
+	work, err := os.MkdirTemp(s.output, "work-")
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if s.kernels != "" {
 		names = strings.Split(s.kernels, ",")
 	}
-	good, tried := true, 0
+	tried, good := 0, true
 	for _, name := range names {
 		k, err := fetch(ctx, name, s.output, out)
 		if errors.Is(err, errNoPackage) && s.kernels == "" {
@@ -96,20 +96,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		outcomes, err := s.try(ctx, k, chosen, work)
-		if errors.Is(err, errSilent) && !s.software {
-			fmt.Fprintln(out, "with /dev/kvm no kernel runs on this machine; again without, which takes longer")
-			s.software = true
-			outcomes, err = s.try(ctx, k, chosen, work)
-		}
-		print(out, k.release, outcomes)
+		well, err := s.report(ctx, k, chosen, work, out)
 		if err != nil {
 			return fmt.Errorf("kernel %s: %w", k.release, err)
 		}
-		for _, o := range outcomes {
-			good = good && o.good()
-		}
-		tried++
+		tried, good = tried+1, good && well
 	}
 	switch {
 	case tried == 0:
@@ -118,6 +109,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New("some tests failed")
 	}
 	return nil
+}
+
+// report runs the suites on a kernel, prints what became of them, and tells whether all is well.
+func (s *settings) report(ctx context.Context, k *kernel, chosen []suite, work string, out io.Writer) (well bool, err error) {
+	outcomes, err := s.try(ctx, k, chosen, work)
+	if errors.Is(err, errSilent) {
+		fmt.Fprintln(out, "with /dev/kvm no kernel runs on this machine; again without, which takes longer")
+		s.software = true
+		outcomes, err = s.try(ctx, k, chosen, work)
+	}
+	print(out, k.release, outcomes)
+	return !slices.ContainsFunc(outcomes, func(o *outcome) bool { return !o.good() }), err
 }
 
 // choose takes the suites that the flags ask for.
