@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,8 +106,19 @@ FAIL
 			n, _ := got.Write(rest[:min(size, len(rest))])
 			rest = rest[n:]
 		}
-		if got.passed != 1 || got.failed != 2 || strings.Join(got.skipped, "|") != "TestTwo: two_test.go:3: needs a card|TestOne/c: " {
+		if got.passed != 1 || got.failed != 2 || !slices.Equal(got.skipped, []skip{{"TestTwo", "needs a card"}, {"TestOne/c", ""}}) {
 			t.Errorf("in pieces of %d: %+v", size, got)
+		}
+	}
+}
+
+// TestPrint has skipped tests of one reason in one line.
+func TestPrint(t *testing.T) {
+	var b strings.Builder
+	print(&b, "6.1", []*outcome{{suite: suite{group: "edges", folder: "offload/tun"}, tally: tally{passed: 2, skipped: []skip{{"TestA", "one"}, {"TestB", "other"}, {"TestC", "one"}}}}})
+	for _, want := range []string{"Linux 6.1\n", "edges-tun", "   2 passed", "skipped 2, TestA: one\n", "skipped 1, TestB: other\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, b.String())
 		}
 	}
 }

@@ -14,7 +14,7 @@ type suite struct {
 	parallel int    // tests at a time; 0: one
 	limit    int    // seconds
 	timed    string // names of those with bars for their time, as run
-	skip     string // names of tests that are left out
+	leaveOut string // names of tests that are not run
 	lab      bool   // the tests are those of package integration, which take the program under test from elsewhere
 }
 
@@ -56,7 +56,7 @@ func (s suite) name() string { return s.group + "-" + path.Base(s.folder) }
 func (s suite) slowed() suite {
 	s.limit *= 8
 	s.parallel = min(s.parallel, 3)
-	s.skip = s.timed
+	s.leaveOut = s.timed
 	return s
 }
 
@@ -66,8 +66,8 @@ func (s suite) arguments(folder string) []string {
 	if s.run != "" {
 		args = append(args, "-test.run="+s.run)
 	}
-	if s.skip != "" {
-		args = append(args, "-test.skip="+s.skip)
+	if s.leaveOut != "" {
+		args = append(args, "-test.skip="+s.leaveOut)
 	}
 	if s.lab {
 		args = append(args, "-program="+path.Join(folder, programName), "-lro.card="+lroCard.name, "-lro.peer="+plainCard.name)

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
+
+// skip is a test that was not run, and why.
+type skip struct{ test, reason string }
 
 // tally counts the tests in the output of compiled tests run with -test.v. It is an io.Writer.
 type tally struct {
 	passed, failed int
-	skipped        []string // with the reasons
+	skipped        []skip
 
 	line    []byte
 	current string            // test that wrote last
@@ -40,7 +44,11 @@ func (t *tally) add(line string) {
 	case "--- FAIL":
 		t.failed++
 	case "--- SKIP":
-		t.skipped = append(t.skipped, name+": "+t.said[name])
+		reason := t.said[name]
+		if _, text, ok := strings.Cut(reason, ": "); ok { // behind file and line
+			reason = text
+		}
+		t.skipped = append(t.skipped, skip{name, reason})
 	default:
 		fields := strings.Fields(line)
 		if len(fields) == 3 && fields[0] == "===" {
@@ -74,11 +82,13 @@ func print(w io.Writer, release string, outcomes []*outcome) {
 	fmt.Fprintf(w, "\nLinux %s\n", release)
 	for _, o := range outcomes {
 		fmt.Fprintf(w, "  %-22s %4d passed %4d failed %4d skipped %6.0f s  %s\n", o.name(), o.passed, o.failed, len(o.skipped), o.seconds, o.failure)
-		if o.skip != "" {
-			fmt.Fprintf(w, "    left out without /dev/kvm, for their bars: %s\n", o.skip)
+		if o.leaveOut != "" {
+			fmt.Fprintf(w, "    left out without /dev/kvm, for their bars: %s\n", o.leaveOut)
 		}
-		for _, s := range o.skipped {
-			fmt.Fprintf(w, "    skipped %s\n", s)
+		for rest := o.skipped; len(rest) > 0; {
+			first, same := rest[0], len(rest)
+			rest = slices.DeleteFunc(slices.Clone(rest), func(s skip) bool { return s.reason == first.reason })
+			fmt.Fprintf(w, "    skipped %d, %s: %s\n", same-len(rest), first.test, first.reason)
 		}
 		if !o.good() {
 			fmt.Fprintf(w, "    see %s\n", o.log)
