@@ -29,7 +29,7 @@ var suites = []suite{
 	{group: "edges", folder: "integration/lab", limit: 120},
 	{group: "lro", folder: "integration", run: "^Test(CardLRO|DoctorLRO)", limit: 120, lab: true},
 	{group: "vlan", folder: "integration", run: "^TestVLANDevice", parallel: 4, limit: 120, lab: true},
-	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges|OffloadSwitches)$",
+	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges|OffloadSwitches|Uplinks)$",
 		run: "^Test(Traffic|Superpackets|Wire|Underlays|Uplinks|Offload|WireMTU|MSSAnd|MessagesTo|ECN|Doctor|Manage|Nothing|Leaves|TUNDeleted|Lanes|Strands)"},
 	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, run: "^Test(StrongSwan|NATAndStrongSwan)"},
 	{group: "esp", folder: "integration", parallel: 2, limit: 120, lab: true, run: "^TestKernelESP"},
