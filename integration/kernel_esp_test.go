@@ -65,7 +65,10 @@ func TestKernelESP(t *testing.T) {
 				checkStream(t, s.from.Host, s.to.Host, s.to.Host6, size)
 				checkUDP(t, s.from.Host, s.to.Host, s.to.Host4)
 				if s.from == &p.A {
-					large(t, "superpackets that vpngw reads", status(t, p.a).Edges.Sub(before).TunRead.BytesPerCall())
+					// How large they are depends on the peer's speed: TCP sends for a millisecond at a time.
+					if got := status(t, p.a).Edges.Sub(before).TunRead.BytesPerCall(); got <= 1500 {
+						t.Errorf("TUN reads have %.0f bytes on average: no superpackets", got)
+					}
 				}
 			}
 			p.rekeyedUnderTraffic(first)
