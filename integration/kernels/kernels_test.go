@@ -112,10 +112,10 @@ FAIL
 	}
 }
 
-// TestPrint has skipped tests of one reason in one line.
-func TestPrint(t *testing.T) {
+// TestSummarize has skipped tests of one reason in one line.
+func TestSummarize(t *testing.T) {
 	var b strings.Builder
-	print(&b, "6.1", []*outcome{{suite: suite{group: "edges", folder: "offload/tun"}, tally: tally{passed: 2, skipped: []skip{{"TestA", "one"}, {"TestB", "other"}, {"TestC", "one"}}}}})
+	summarize(&b, "6.1", []*outcome{{suite: suite{group: "edges", folder: "offload/tun"}, tally: tally{passed: 2, skipped: []skip{{"TestA", "one"}, {"TestB", "other"}, {"TestC", "one"}}}}})
 	for _, want := range []string{"Linux 6.1\n", "edges-tun", "   2 passed", "skipped 2, TestA: one\n", "skipped 1, TestB: other\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, b.String())

@@ -119,7 +119,7 @@ func (s *settings) report(ctx context.Context, k *kernel, chosen []suite, work s
 		s.software = true
 		outcomes, err = s.try(ctx, k, chosen, work)
 	}
-	print(out, k.release, outcomes)
+	summarize(out, k.release, outcomes)
 	return !slices.ContainsFunc(outcomes, func(o *outcome) bool { return !o.good() }), err
 }
 

@@ -77,8 +77,8 @@ type outcome struct {
 // good tells whether all is well.
 func (o *outcome) good() bool { return o.failure == "" && o.failed == 0 && o.passed > 0 }
 
-// print writes the summary of one kernel.
-func print(w io.Writer, release string, outcomes []*outcome) {
+// summarize writes the summary of one kernel.
+func summarize(w io.Writer, release string, outcomes []*outcome) {
 	fmt.Fprintf(w, "\nLinux %s\n", release)
 	for _, o := range outcomes {
 		fmt.Fprintf(w, "  %-22s %4d passed %4d failed %4d skipped %6.0f s  %s\n", o.name(), o.passed, o.failed, len(o.skipped), o.seconds, o.failure)
