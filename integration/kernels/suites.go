@@ -31,7 +31,8 @@ var suites = []suite{
 	{group: "vlan", folder: "integration", run: "^TestVLANDevice", parallel: 4, limit: 120, lab: true},
 	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges|OffloadSwitches|Uplinks)$",
 		run: "^Test(Traffic|Superpackets|Wire|Underlays|Uplinks|Offload|WireMTU|MSSAnd|MessagesTo|ECN|Doctor|Manage|Nothing|Leaves|TUNDeleted|Lanes|Strands)"},
-	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, run: "^Test(StrongSwan|NATAndStrongSwan)"},
+	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^TestStrongSwan.|^TestNATAndStrongSwan",
+		run: "^Test(StrongSwan|NATAndStrongSwan)"},
 	{group: "esp", folder: "integration", parallel: 2, limit: 120, lab: true, run: "^TestKernelESP"},
 }
 
@@ -55,7 +56,7 @@ func (s suite) name() string { return s.group + "-" + path.Base(s.folder) }
 // slowed is the suite on a machine without /dev/kvm, where each processor does a tenth of what it could.
 func (s suite) slowed() suite {
 	s.limit *= 8
-	s.parallel = min(s.parallel, 3)
+	s.parallel = min(s.parallel, 2)
 	s.leaveOut = s.timed
 	return s
 }
