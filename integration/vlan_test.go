@@ -3,7 +3,6 @@ package integration
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -85,12 +84,7 @@ func TestVLANDevice(t *testing.T) {
 				if outside6 {
 					inner -= 20
 				}
-				must(t, p.a.WaitStatus(t.Context(), upTimeout, func(s daemon.Status) error {
-					if got := s.Tunnels[0].MTU.Inner; got != inner {
-						return fmt.Errorf("the tunnel carries packets of %d bytes, expected %d", got, inner)
-					}
-					return nil
-				}))
+				p.waitInner(inner)
 				trafficOf(t, p, inner)
 				const size = 16 << 20
 				checkStream(t, p.A.Host, p.B.Host, p.B.Host4, size)
