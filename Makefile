@@ -8,6 +8,7 @@ ENDURE      ?=
 FAIRNESS    ?=
 PROFILE     ?=
 SCALE       ?=
+KERNELS     ?=
 FUZZTIME    ?= 1m
 SEEDS       ?= 100000
 
@@ -15,8 +16,10 @@ SEEDS       ?= 100000
 TEST_PACKAGES  = gcc libc6-dev iproute2 iperf3 ethtool nftables procps util-linux openssl tshark \
                  charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins
 BENCH_PACKAGES = iproute2 iperf3 ethtool
+# A machine to boot other kernels in, and what it takes to make their first files.
+KERNEL_PACKAGES = qemu-system-x86 kmod xz-utils
 
-.PHONY: help build demo test bench combinations profile scale rekey restart flood fairness seeds fuzz check schema test-packages bench-packages clean
+.PHONY: help build demo test bench combinations kernels profile scale rekey restart flood fairness seeds fuzz check schema test-packages bench-packages kernel-packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +49,9 @@ profile: bench-packages ## where a superpacket's microseconds go, part by part (
 
 combinations: test-packages ## the same traffic under every combination of offload switches at each end, not only a selection (root)
 	$(GO) test -count=1 -timeout 30m -run '^TestOffloadCombinations$$' ./integration -offload.all
+
+kernels: test-packages kernel-packages ## what depends on the kernel, on Debian's kernels in virtual machines; KERNELS='-only lro,vlan' for less
+	$(GO) run ./integration/kernels $(KERNELS)
 
 rekey: bench-packages ## 1,000 child and 100 IKE rekeys under full TCP: no packet lost, no throughput lost (root); ENDURE='-pin' for more
 	$(GO) run ./integration/endure rekey -o out/rekey.json $(ENDURE)
@@ -91,3 +97,6 @@ test-packages:
 
 bench-packages:
 	$(call need,$(BENCH_PACKAGES))
+
+kernel-packages:
+	$(call need,$(KERNEL_PACKAGES))

@@ -42,10 +42,27 @@ func tosClasses(p *pair) (classes []tosClass) {
 	return classes
 }
 
+// hasUSO tells whether the kernel gives UDP superpackets to a gateway's TUN device.
+func hasUSO(t *testing.T, gateway *lab.Namespace) bool {
+	t.Helper()
+	features, err := gateway.Features(tunnelDevice)
+	must(t, err)
+	return features["tx-udp-segmentation"]
+}
+
 // sendClasses gives each class's datagrams to the kernel of host A in one superpacket.
 func sendClasses(t *testing.T, p *pair, classes []tosClass) {
 	t.Helper()
+	cut, before := !hasUSO(t, p.A.Gateway), status(t, p.a).Tunnels[0].PacketsOut
 	for i, c := range classes {
+		if cut { // each datagram takes a place in the device's ring, which has not as many as there are
+			must(t, p.a.WaitStatus(t.Context(), upTimeout, func(s daemon.Status) error {
+				if n := s.Tunnels[0].PacketsOut - before; n < uint64(i*ecnDatagrams) {
+					return fmt.Errorf("%d of %d datagrams have left", n, i*ecnDatagrams)
+				}
+				return nil
+			}))
+		}
 		size := ecnSize + 4*i
 		must(t, p.A.Host.Do(func() error {
 			family, level, option := unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_TCLASS
@@ -210,7 +227,7 @@ func TestECNThroughTunnel(t *testing.T) {
 						t.Errorf("congested %t, TOS %#x to %s: bytes that arrived by TOS %v, want %v", congested, c.tos, c.to, got, want)
 					}
 				}
-				if longest < 2*ecnSize {
+				if hasUSO(t, p.B.Gateway) && longest < 2*ecnSize {
 					t.Errorf("congested %t: nothing was glued: the longest frame has %d bytes", congested, longest)
 				}
 			}

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -40,34 +39,16 @@ func TestDoctorLRO(t *testing.T) {
 		device = lroDevice(t, p)
 	}})
 	const lro, command = "rx-lro", "ethtool -K %s rx-lro off"
-	shown := func() string {
-		t.Helper()
-		out, err := p.A.Gateway.Run(t.Context(), program, "offloads", "--json", "--socket", p.a.Socket())
-		must(t, err)
-		var s struct {
-			Interfaces []struct {
-				Name string
-				Rows []struct{ Name, State string }
-			}
-		}
-		must(t, json.Unmarshal([]byte(out), &s))
-		for _, i := range s.Interfaces {
-			for _, r := range i.Rows {
-				if i.Name == device && r.Name == "large-receive-offload" {
-					return r.State
-				}
-			}
-		}
-		t.Fatalf("LRO of %s is not shown:\n%s", device, out)
-		return ""
-	}
+	shown := func() string { return shownOffloads(t, p)[device]["large-receive-offload"] }
 	if d := doctor(t, p.a); !d.Healthy || shown() != "off" {
 		t.Fatalf("before: LRO is %s, %+v", shown(), d)
 	}
-	must(t, p.A.Gateway.Feature(device, lro, true))
+	plant := func() error { return p.A.Gateway.Feature(device, lro, true) }
+	must(t, plant())
 	switch state := shown(); state {
 	case "on":
-		fault{"lro", "error", device, "LRO", func() error { return nil }, func() error { return nil }}.check(t, p)
+		must(t, p.A.Gateway.Feature(device, lro, false))
+		fault{"lro", "error", device, "LRO", plant, func() error { return nil }}.check(t, p)
 	case "off [requested on]":
 		t.Logf("%s cannot have LRO in force", device)
 		if d := doctor(t, p.a); !d.Healthy || len(d.Findings) > 0 {

@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -17,14 +18,21 @@ import (
 	"vpngw/integration/lab/daemon"
 )
 
-// program is the vpngw under test, built once; empty where no lab can run.
+// program is the vpngw under test: given, or built once; empty where no lab can run.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func init() {
+	flag.StringVar(&program, "program", "", "`path` of the vpngw to test; without it, one is built from these sources")
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
-	if lab.Available() != nil {
-		return m.Run() // every test says why it is skipped
+	if lab.Available() != nil || program != "" {
+		return m.Run() // without a lab, every test says why it is skipped
 	}
 	// A lab without namespaces: its directory goes away however this process ends.
 	l, err := lab.New()

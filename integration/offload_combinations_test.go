@@ -74,16 +74,32 @@ func TestOffloadCombinations(t *testing.T) {
 				// Host B is given single packets, complete with their checksums; host A what gateway A writes.
 				must(t, p.B.Gateway.Feature(lab.LAN, "tx-checksum-ip-generic", false))
 			}})
+			p.waitInner(wideInner)
 			reference := trafficOf(t, p, wideInner)
 			for n := i + 1; n < len(list); n += offloadLabs {
 				c := list[n]
 				p.restart(switchedOff(c.a), switchedOff(c.b))
+				p.waitInner(wideInner)
 				compareArrivals(t, c.String(), reference, trafficOf(t, p, wideInner))
 				if t.Failed() {
 					t.Fatalf("%s", c)
 				}
 			}
 		})
+	}
+}
+
+// waitInner waits until both gateways know that their path takes inner packets of so many bytes. Until then longer ones go in
+// fragments, which are no part of their flow and may overtake it.
+func (p *pair) waitInner(bytes int) {
+	p.t.Helper()
+	for _, g := range []*daemon.Gateway{p.a, p.b} {
+		must(p.t, g.WaitStatus(p.t.Context(), upTimeout, func(s daemon.Status) error {
+			if got := s.Tunnels[0].MTU.Inner; got != bytes {
+				return fmt.Errorf("the tunnel carries packets of %d bytes, expected %d", got, bytes)
+			}
+			return nil
+		}))
 	}
 }
 

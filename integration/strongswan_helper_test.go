@@ -71,6 +71,7 @@ type swanConfig struct {
 	localTS, remoteTS []netip.Prefix
 	connection, child []string // further lines
 	charon            []string // further lines for the daemon, in strongswan.conf
+	kernelESP         bool     // ESP by the kernel, not in user space
 	usualPorts        bool     // strongSwan's own: IKE_SA_INIT on port 500, all else on port 4500, and UDP only where a NAT seems to be
 }
 
@@ -102,6 +103,10 @@ const swanPlugins = "random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey constr
 
 // configure writes strongswan.conf and swanctl.conf.
 func (s *strongSwan) configure(c swanConfig) error {
+	plugins := swanPlugins
+	if c.kernelESP {
+		plugins = strings.Replace(plugins, "kernel-libipsec ", "", 1)
+	}
 	text := fmt.Sprintf(`charon-systemd {
   load = %s
   plugins {
@@ -128,7 +133,7 @@ func (s *strongSwan) configure(c swanConfig) error {
 swanctl {
   load = random openssl pem pkcs1 pkcs8 x509 pubkey
 }
-`, swanPlugins, s.socket(), s.path("charon.log"), indented(2, c.charon))
+`, plugins, s.socket(), s.path("charon.log"), indented(2, c.charon))
 	if err := os.WriteFile(s.path("strongswan.conf"), []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -1,11 +1,9 @@
 package integration
 
 import (
-	"fmt"
 	"testing"
 
 	"vpngw/integration/lab"
-	"vpngw/integration/lab/daemon"
 )
 
 // TestUnderlays sends the traffic of the offload tests over wires of all kinds, with the offloads that the kernel grants there.
@@ -31,14 +29,7 @@ func TestUnderlays(t *testing.T) {
 			p := newPair(t, pairOptions{Options: c.options, outside6: c.outside6, before: func(p *pair) {
 				must(t, p.B.Gateway.Feature(lab.LAN, "tx-checksum-ip-generic", false)) // host B is given single packets
 			}})
-			for _, g := range []*daemon.Gateway{p.a, p.b} {
-				must(t, g.WaitStatus(t.Context(), upTimeout, func(s daemon.Status) error {
-					if got := s.Tunnels[0].MTU.Inner; got != c.inner {
-						return fmt.Errorf("the tunnel carries packets of %d bytes, expected %d", got, c.inner)
-					}
-					return nil
-				}))
-			}
+			p.waitInner(c.inner)
 			inner := c.inner
 			if c.options.LANMTU == 0 {
 				inner = min(inner, 1500)

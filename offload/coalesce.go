@@ -8,6 +8,11 @@ const maxBatch = 256
 // before 6.1 take, later ones take 128.
 const maxUDPSegments = 64
 
+// minTCPSegment is the least payload, in bytes, of segments that are glued: kernels cut
+// TCP superpackets into no smaller ones, whatever the header asks for (seen with Linux
+// 6.1.192; TCP_MIN_GSO_SIZE).
+const minTCPSegment = 8
+
 // CoalesceOptions says which packets a Coalescer may glue: those whose
 // superpackets the TUN device was seen to take. The zero value glues nothing.
 type CoalesceOptions struct {

@@ -129,17 +129,38 @@ func TestCoalescerLimits(t *testing.T) {
 	}
 }
 
+// TCP segments that the kernel would not cut again stay alone, but for a last one.
+func TestCoalescerTinySegments(t *testing.T) {
+	for _, kind := range kinds {
+		for _, size := range []int{1, minTCPSegment - 1, minTCPSegment, minTCPSegment + 1} {
+			var batch [][]byte
+			packets := stream(kind.v6, kind.udp, 5, size)
+			packets[4].payload = packets[4].payload[:1]
+			for i := range packets {
+				batch = append(batch, packets[i].bytes(false))
+			}
+			want := []int{5}
+			if !kind.udp && size < minTCPSegment {
+				want = []int{1, 1, 1, 1, 1}
+			}
+			if got := groupSizes(glue(t, NewCoalescer(allKinds), batch)); !slices.Equal(got, want) {
+				t.Errorf("%s, %d bytes: glued as %d, want %d", kind.name, size, got, want)
+			}
+		}
+	}
+}
+
 // What a Segmenter cut is glued into the same superpacket again.
 func TestCoalesceUndoesSegment(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
 		p := drawPacket(t, kind.v6, kind.udp)
 		p.flags |= rapid.SampledFrom([]uint8{0, tcpPSH, tcpECE, tcpPSH | tcpECE}).Draw(t, "flags")
-		size := rapid.IntRange(1, 1500).Draw(t, "size")
-		segments := maxBatch
+		least, segments := minTCPSegment, maxBatch
 		if kind.udp {
-			segments = maxUDPSegments
+			least, segments = 1, maxUDPSegments
 		}
+		size := rapid.IntRange(least, 1500).Draw(t, "size")
 		most := min(segments*size, MaxPacket-p.headerLen())
 		p.payload = payload(rapid.Uint64().Draw(t, "seed"), rapid.IntRange(size+1, most).Draw(t, "payload"))
 		var s Segmenter

@@ -85,7 +85,10 @@ func TestKernelTakesSuperpackets(t *testing.T) {
 	ns.forward(t)
 
 	for _, kind := range kinds {
-		for _, size := range []int{1, 8, 1000} {
+		for _, size := range []int{1, 9, 1000} {
+			if !kind.udp {
+				size = max(size, minTCPSegment)
+			}
 			t.Run(fmt.Sprintf("%s/%d bytes", kind.name, size), func(t *testing.T) {
 				packets := stream(kind.v6, kind.udp, 40, size)
 				packets[39].flags |= tcpPSH
@@ -186,6 +189,9 @@ func (ns *namespace) inject(t *testing.T, d *device, vh VirtioHeader, pkt []byte
 	binary.BigEndian.PutUint16(inOrder[:], protocol)
 	to := &unix.SockaddrLinklayer{Ifindex: d.link.Attrs().Index, Protocol: binary.NativeEndian.Uint16(inOrder[:])}
 	if err := unix.Sendto(ns.packet, b, 0, to); err != nil {
+		if vh.GSOType == GSOUDPL4 && err == unix.EINVAL {
+			t.Skip("this kernel takes no UDP superpackets (needs Linux 6.2)")
+		}
 		t.Fatalf("inject %d bytes behind %+v: %v", len(pkt), vh, err)
 	}
 }

@@ -17,8 +17,10 @@ type candidate struct {
 }
 
 // canLead tells whether other packets may be glued behind p: whatever carries PSH
-// ends its superpacket.
-func (p *candidate) canLead() bool { return p.version != 0 && !p.push }
+// ends its superpacket, and tiny segments the kernel would not cut as they were.
+func (p *candidate) canLead() bool {
+	return p.version != 0 && !p.push && (p.proto != protoTCP || p.payload >= minTCPSegment)
+}
 
 // group is a run of packets that will be one superpacket.
 type group struct {

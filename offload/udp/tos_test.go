@@ -80,11 +80,15 @@ func TestGROKeepsTOSApart(t *testing.T) {
 				var far *Socket
 				there(func() {
 					far = mustListen(t, netip.AddrPortFrom(addr, 4500), Options{})
-					if err := ethtool.Set("far", ethtool.RxGRO, true); err != nil {
-						t.Fatal(err)
+					// A veth has these glue what comes by a socket of UDP.
+					for _, feature := range []string{ethtool.RxGRO, ethtool.RxUDPGROForwarding} {
+						if err := ethtool.Set("far", feature, true); err != nil {
+							t.Fatal(err)
+						}
 					}
 				})
-				if err := ethtool.Set("near", ethtool.TxChecksumIPGeneric, false); err != nil {
+				// Without checksums, kernels before 6.11 would not even take a train.
+				if err := ethtool.Set("near", ethtool.TxUDPSegmentation, false); err != nil {
 					t.Fatal(err)
 				}
 				near := mustConnect(t, netip.AddrPort{}, far.LocalAddr(), Options{})

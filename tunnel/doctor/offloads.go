@@ -151,7 +151,7 @@ func mendTUN(f *Facts, i *Interface, id, name string, granted bool, why string) 
 	have := i.Features[name]
 	x := Finding{ID: id, Severity: Warning, Interface: i.Name, What: name + " is " + have.State(), Why: why}
 	switch {
-	case !granted:
+	case !granted || have.Fixed:
 		x.Severity, x.Advice = Note, "This kernel does not give it to TUN devices: UDP needs Linux 6.2."
 	case have.Requested:
 		x.Advice = "It is asked for but the device does not have it: restart the gateway, which asks anew."
