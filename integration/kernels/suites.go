@@ -13,7 +13,7 @@ type suite struct {
 	run      string // names of the tests, as of -test.run; "": all
 	parallel int    // tests at a time; 0: one
 	limit    int    // seconds
-	timed    string // names of those with bars for their time, as run
+	timed    string // names of those with bars for their time, or for the order in which processors get some, as run
 	leaveOut string // names of tests that are not run
 	lab      bool   // the tests are those of package integration, which take the program under test from elsewhere
 }
@@ -29,7 +29,7 @@ var suites = []suite{
 	{group: "edges", folder: "integration/lab", limit: 120},
 	{group: "lro", folder: "integration", run: "^Test(CardLRO|DoctorLRO)", limit: 120, lab: true},
 	{group: "vlan", folder: "integration", run: "^TestVLANDevice", parallel: 4, limit: 120, lab: true},
-	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges|OffloadSwitches|Uplinks)$",
+	{group: "gateways", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^Test(Superpackets|WireMTUChanges|OffloadSwitches|Uplinks|Lanes|Strands.*)$",
 		run: "^Test(Traffic|Superpackets|Wire|Underlays|Uplinks|Offload|WireMTU|MSSAnd|MessagesTo|ECN|Doctor|Manage|Nothing|Leaves|TUNDeleted|Lanes|Strands)"},
 	{group: "strongswan", folder: "integration", parallel: 6, limit: 170, lab: true, timed: "^TestStrongSwan.|^TestNATAndStrongSwan",
 		run: "^Test(StrongSwan|NATAndStrongSwan)"},

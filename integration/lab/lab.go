@@ -3,7 +3,8 @@
 // A [Lab] owns everything it makes: namespaces (named vpngw-ID-ROLE with a random ID), the veth pairs between them, the
 // processes started in them and a temporary directory. [Lab.Close] removes all of it, and so does the death of this process by
 // any cause (Ctrl-C, panic, kill -9), because a small helper process outlives it for as long as that takes. The network
-// namespace of the caller is never configured; namespaces are only created beside it.
+// namespace of the caller is never configured, but for a device that [Namespace.Take] is told to take from it; namespaces are only
+// created beside it.
 //
 // [TwoSites] and [Hub] build the usual topologies; [Namespace] has the primitives for others. The package needs root, the ip
 // program and /dev/net/tun; [Available] says what is missing. It does not import testing, so that a command may use it.
