@@ -75,16 +75,19 @@ func TestSampler(t *testing.T) {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	before := used()
-	a, err := take(os.Getpid(), names, 500*time.Millisecond)
-	spent := used() - before
-	close(stop)
-	<-busy
-	if err != nil {
-		t.Skipf("this machine does not let us sample: %v", err)
-	}
-	if seen := time.Duration(a.Seconds * float64(time.Second)); seen < spent*8/10 || seen > spent*11/10 || a.Lost > 0 {
-		t.Errorf("samples of %v and %d lost for %v of work", seen, a.Lost, spent)
+	defer func() { close(stop); <-busy }()
+	var a account
+	// In the ends of switches between tasks no samples can be taken: a machine with other work has many.
+	for tries, enough := 5, false; !enough; tries-- {
+		before := used()
+		if a, err = take(os.Getpid(), names, 500*time.Millisecond); err != nil {
+			t.Skipf("this machine does not let us sample: %v", err)
+		}
+		spent, seen := used()-before, time.Duration(a.Seconds*float64(time.Second))
+		enough = seen >= spent*8/10
+		if seen > spent*11/10 || a.Lost > 0 || !enough && tries == 1 {
+			t.Fatalf("samples of %v and %d lost for %v of work", seen, a.Lost, spent)
+		}
 	}
 	if len(a.Functions) == 0 || a.Functions[0].Name != "vpngw/integration/profile.spin" {
 		t.Errorf("most samples are said to be of %+v", a.Functions[:min(3, len(a.Functions))])

@@ -215,8 +215,9 @@ func (d *Device) Close() error {
 			d.closeErr = unix.Close(fd)
 			return
 		}
-		// EPIPE: the library's own goroutine had ended already when it was told to.
-		if d.closeErr = d.handle.Close(); errors.Is(d.closeErr, unix.EPIPE) {
+		// The library tells a goroutine of its own to end by a pipe, of which that one has
+		// closed an end, or both, if it has ended already.
+		if d.closeErr = d.handle.Close(); errors.Is(d.closeErr, unix.EPIPE) || errors.Is(d.closeErr, os.ErrClosed) {
 			d.closeErr = nil
 		}
 		<-d.drained
