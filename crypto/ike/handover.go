@@ -59,6 +59,9 @@ func (s *sa) handOver(n *sa) {
 	m, p := s.m, s.peer
 	s.rival, n.rivalOf = nil, nil
 	n.state = saEstablished
+	// A peer that has not heard our answer about a child does not rekey the SA, nor lets it
+	// be rekeyed; the sign that it has it may be lost with s.
+	s.confirmExtras()
 	for _, c := range p.children {
 		if c.sa == s {
 			c.sa = n
