@@ -25,18 +25,13 @@ func (u upper) sum(pkt []byte) {
 	if u.proto == 0 {
 		return
 	}
-	l4 := pkt[u.l4:]
 	at := tcpChecksumAt
 	if u.proto == protoUDP {
 		at = udpChecksumAt
 	}
-	binary.BigEndian.PutUint16(l4[at:], 0)
-	sum := Sum(l4, PseudoSum(addressesOf(pkt, u.version), u.proto, len(l4)))
-	checksum := ^sum
-	if u.proto == protoUDP {
-		checksum = udpChecksum(sum)
-	}
-	binary.BigEndian.PutUint16(l4[at:], checksum)
+	unfinished := partialChecksum{start: u.l4, field: u.l4 + at, pending: true}
+	binary.BigEndian.PutUint16(pkt[unfinished.field:], PseudoSum(addressesOf(pkt, u.version), u.proto, len(pkt)-u.l4))
+	unfinished.finish(pkt)
 }
 
 func (p *candidate) upper() upper { return upper{version: p.version, proto: p.proto, l4: p.l4} }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"vpngw/integration/lab/command"
 )
 
 // machine describes where the figures were taken: none is portable without it.
@@ -46,8 +48,8 @@ func describeMachine(ctx context.Context) machine {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load, _, _ = strings.Cut(string(text), " ")
 	}
-	if text, err := output(exec.CommandContext(ctx, "iperf3", "--version")); err == nil {
-		m.Iperf, _, _ = strings.Cut(string(text), " (")
+	if text, err := command.Output(exec.CommandContext(ctx, "iperf3", "--version")); err == nil {
+		m.Iperf, _, _ = strings.Cut(text, " (")
 	}
 	return m
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"vpngw/integration/lab/command"
 )
 
 // knows tells whether a vpngw takes a line in the gateway section of its tunnel file: an older one may be measured, too.
@@ -29,7 +31,7 @@ tunnels:
 		if err := os.WriteFile(file, []byte(sample(line)), 0o600); err != nil {
 			return err
 		}
-		_, err := output(exec.CommandContext(ctx, program, "check", file))
+		_, err := command.Output(exec.CommandContext(ctx, program, "check", file))
 		return err
 	}
 	if err := check("interface: vpn0"); err != nil { // else every line would seem unknown

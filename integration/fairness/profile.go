@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vpngw/integration/lab/command"
 )
 
 // schedulerPackage matches the functions of the scheduler in a profile.
@@ -43,7 +45,7 @@ func profile(ctx context.Context, socket string, d time.Duration, file string) e
 
 // schedulerShare is the part of a profile's processor time in which the scheduler, or what it called, ran.
 func schedulerShare(ctx context.Context, file string) (float64, error) {
-	text, err := output(exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=100000", "-nodefraction=0", "-focus="+schedulerPackage, file))
+	text, err := command.Output(exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=100000", "-nodefraction=0", "-focus="+schedulerPackage, file))
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"vpngw/integration/lab/command"
 )
 
 // kernel is one that can be booted, in a folder of the cache.
@@ -110,12 +111,8 @@ func imagePackage(name, shown string) string {
 // tool runs a program in a folder and returns what it prints.
 func tool(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	var out, diagnostics bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &diagnostics
+	cmd.Dir = dir
 	// Some of the tools are where only root looks.
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(diagnostics.String()))
-	}
-	return out.String(), nil
+	return command.Output(cmd)
 }

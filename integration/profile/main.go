@@ -131,31 +131,20 @@ func (r *result) measure(ctx context.Context, w wire, o options, meter *lab.CPUM
 func build(ctx context.Context, program, folder string) (path, version string, err error) {
 	if program == "" {
 		program = filepath.Join(folder, "vpngw")
-		describe, err := output(exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty"))
+		describe, err := command.Output(exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty"))
 		if err != nil {
 			describe = "unknown"
 		}
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", program, "vpngw/cmd/vpngw")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
-		_, err = output(build)
+		_, err = command.Output(build)
 		if err != nil {
 			return "", "", err
 		}
 	} else if program, err = filepath.Abs(program); err != nil {
 		return "", "", err
 	}
-	version, err = output(exec.CommandContext(ctx, program, "version"))
+	version, err = command.Output(exec.CommandContext(ctx, program, "version"))
 	version, _, _ = strings.Cut(strings.TrimPrefix(version, "vpngw "), "\n")
 	return program, version, err
-}
-
-// output runs a command and returns what it printed; the error of a failed one holds the command and its complaint.
-func output(cmd *exec.Cmd) (string, error) {
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(complaint.String()))
-	}
-	return strings.TrimSpace(string(out)), nil
 }

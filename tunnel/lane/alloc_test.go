@@ -149,7 +149,11 @@ func BenchmarkSeal(b *testing.B) {
 // BenchmarkSmallOut is a turn of 16 packets of 100 bytes.
 func BenchmarkSmallOut(b *testing.B) {
 	g := newGate(b)
-	g.site(1, false).socket.discard = true
+	smallOut(b, g, g.site(1, false))
+}
+
+func smallOut(b *testing.B, g *gate, s *site) {
+	s.socket.discard = true
 	var packets [][]byte
 	for range tunReads {
 		packets = append(packets, tcp4(1, 77).plain(bytesOf(60, 0)))

@@ -237,15 +237,5 @@ func BenchmarkTowards(b *testing.B) {
 // BenchmarkSmallOutByInterface is BenchmarkSmallOut with interfaces that are told apart.
 func BenchmarkSmallOutByInterface(b *testing.B) {
 	p := plant(b)
-	p.sites[0].socket.discard = true
-	var packets [][]byte
-	for range tunReads {
-		packets = append(packets, tcp4(1, 77).plain(bytesOf(60, 0)))
-	}
-	b.SetBytes(int64(len(packets) * (len(packets[0]) - offload.VirtioHeaderLen)))
-	b.ReportAllocs()
-	for b.Loop() {
-		p.tun.push(packets...)
-		p.step()
-	}
+	smallOut(b, p.gate, p.sites[0])
 }

@@ -1,4 +1,4 @@
-// Package command is what the measuring programs have in common: how they begin and end, and where their results go.
+// Package command is what the measuring programs have in common: how they begin and end, run others, and where their results go.
 package command
 
 import (
@@ -8,8 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -52,4 +54,16 @@ func MakeFolder(dir string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
+}
+
+// Output runs a command and returns what it printed, without white space around; the error of a failed one holds the command
+// and its complaint.
+func Output(cmd *exec.Cmd) (string, error) {
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
 }
