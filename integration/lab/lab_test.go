@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // needLab skips a test on a machine that cannot run it.
@@ -54,6 +56,27 @@ func twoSites(t *testing.T, o Options) *Sites {
 		}
 	})
 	return s
+}
+
+// TestSocketsAreNotPaced looks at the congestion control that a connection has until somebody asks for another: none that
+// leaves a pacer behind.
+func TestSocketsAreNotPaced(t *testing.T) {
+	s := twoSites(t, Options{})
+	err := s.A.Host.Do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		name, err := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		if name != "reno" {
+			t.Errorf("a socket begins with %q", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // TestTwoSitesForward sends packets through both topologies in clear, for both families.
