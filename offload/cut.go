@@ -29,6 +29,11 @@ func (s *Segmenter) next(summed bool) []byte {
 	segment := s.pkt[s.at : s.at+s.headerLen+n]
 	s.at += n
 	s.left -= n
+	if s.left > 0 {
+		// The packet was read some superpackets ago, and who asked for this segment takes as
+		// long over it as the memory of the next is on its way.
+		prefetch(&s.pkt[s.at+s.headerLen], min(s.size, s.left))
+	}
 
 	copy(segment, s.header[:s.headerLen])
 	if segment[0]>>4 == 4 {
