@@ -22,12 +22,15 @@ func flatten(s Superpacket) (VirtioHeader, []byte) {
 // superpacket that is cut back into the same bytes.
 func glue(t interface{ Fatalf(string, ...any) }, c *Coalescer, batch [][]byte) []Superpacket {
 	var copies [][]byte
+	var additions []addition
 	place := map[*byte]int{} // by first byte: the packets are in memory of their own
 	for i, pkt := range batch {
 		copies = append(copies, bytes.Clone(pkt))
+		additions = append(additions, addition{pkt, i&8 != 0 && len(batch)&1 != 0})
 		place[&pkt[0]] = i
 		c.Add(pkt)
 	}
+	checkFollow(t, c.options, additions)
 	out := c.Flush()
 	seen := make([]bool, len(batch))
 	lastOfFlow, lastOfHosts, lastFragment := map[string]int{}, map[string]int{}, map[string]int{}

@@ -65,6 +65,8 @@ type Coalescer struct {
 	open    [maxBatch]uint8
 	openLen int
 
+	recent *group // that of the packet added last, if it is open and has two packets or more
+
 	ends [EndCount]uint64 // why superpackets did not grow, since TakeEnds
 
 	zero    [VirtioHeaderLen]byte // before packets alone; never written
@@ -110,6 +112,7 @@ func (c *Coalescer) AddUnsummed(pkt []byte, h *Headers) bool {
 }
 
 func (c *Coalescer) add(pkt []byte, h *Headers, unsummed upper) {
+	c.recent = nil
 	if h.Fragment {
 		c.closeAddresses(pkt, h.Version)
 	}
@@ -129,6 +132,8 @@ func (c *Coalescer) add(pkt []byte, h *Headers, unsummed upper) {
 			if g.closed {
 				c.ends[g.ended(&p)]++
 				c.closeSlot(slot)
+			} else {
+				c.recent = g
 			}
 			return
 		}

@@ -37,7 +37,7 @@ func (c *Coalescer) Flush() []Superpacket {
 	}
 	out := c.out[:c.groupsLen]
 	c.ends[EndBatch] += uint64(c.openLen)
-	c.count, c.groupsLen, c.openLen = 0, 0, 0
+	c.count, c.groupsLen, c.openLen, c.recent = 0, 0, 0, nil
 	return out
 }
 

@@ -98,18 +98,23 @@ func (c *Coalescer) join(g *group, pkt []byte, p candidate) bool {
 		}
 		g.verified, g.lacking = true, g.unsummed
 	}
+	c.extend(g, pkt, p.payload, p.unsummed)
+	g.closed = p.push || p.payload < g.payload
+	return true
+}
+
+// extend puts pkt at the end of g.
+func (c *Coalescer) extend(g *group, pkt []byte, payload int, unsummed bool) {
 	at := uint8(c.count)
 	c.packets[at] = pkt
 	c.after[g.lastPacket] = at
 	c.count++
 	g.lastPacket = at
 	g.packets++
-	g.length += p.payload
-	g.lacking = g.lacking || p.unsummed
+	g.length += payload
+	g.lacking = g.lacking || unsummed
 	g.id++
-	g.seq += uint32(p.payload)
-	g.closed = p.push || p.payload < g.payload
-	return true
+	g.seq += uint32(payload)
 }
 
 // expect notes what must follow the group's only packet.

@@ -41,22 +41,19 @@ var ecnTable = [4][4]decapsulated{
 }
 
 // decapsulateECN gives packet, of TOS inner, the ECN field that it should have after
-// its way under an outer header of TOS outer. It returns false for a packet that must
-// be dropped. The DSCP stays what it was.
-func (t *Tunnel) decapsulateECN(packet []byte, outer, inner uint8) bool {
+// its way under an outer header of TOS outer, unless it must be dropped, and returns what
+// became of it. The DSCP stays what it was.
+func (t *Tunnel) decapsulateECN(packet []byte, outer, inner uint8) *decapsulated {
 	inner &= offload.ECNMask
 	d := &ecnTable[inner][outer&offload.ECNMask]
 	if d.anomaly {
 		t.Counters.ECNAnomaliesIn.Add(1)
 	}
-	if d.drop {
-		return false
-	}
-	if d.ecn != inner {
+	if !d.drop && d.ecn != inner {
 		offload.SetECN(packet, d.ecn)
 		if d.ecn == offload.CE {
 			t.Counters.CongestionIn.Add(1)
 		}
 	}
-	return true
+	return d
 }

@@ -89,6 +89,7 @@ type Lane struct {
 	single     [2][]byte
 	zeroHeader [offload.VirtioHeaderLen]byte
 	cached     *Inbound // SA of the datagram opened last
+	like       likeness // of the packet delivered last, if such a one would cross unchanged
 	admission  admission
 	mark       *Mark
 	mail       mail
