@@ -26,7 +26,7 @@ func glue(t interface{ Fatalf(string, ...any) }, c *Coalescer, batch [][]byte) [
 	place := map[*byte]int{} // by first byte: the packets are in memory of their own
 	for i, pkt := range batch {
 		copies = append(copies, bytes.Clone(pkt))
-		additions = append(additions, addition{pkt, i&8 != 0 && len(batch)&1 != 0})
+		additions = append(additions, addition{pkt, i&8 != 0 && len(batch)&1 != 0}) // some of some batches without checksum
 		place[&pkt[0]] = i
 		c.Add(pkt)
 	}

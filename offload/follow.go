@@ -8,8 +8,8 @@ import (
 // Follow is AddParsed, or AddUnsummed, for a packet of which nothing has been read yet, if
 // it is the next segment of the superpacket that the packet added last went into: as long
 // as that one, and no header field different but those that differ from segment to segment.
-// Whatever was found out about that one holds for it too. It returns false, and has done
-// nothing, for all others: those are to be added.
+// Whatever was found out about that one holds for it too. It is borrowed as by Add. For all
+// others Follow returns false and has done nothing: those are to be added.
 func (c *Coalescer) Follow(pkt []byte, unsummed bool) bool {
 	g := c.recent
 	if g == nil || c.count == maxBatch || !g.continues(c.packets[g.lastPacket], pkt) {
