@@ -37,7 +37,7 @@ func TestAddCauses(t *testing.T) {
 	for _, want := range []string{
 		`"naps":14`,
 		`"wakes":{"command":10,"socket":2,"timer":8,"tun":6,"writable":4}`,
-		`"train_ends":{"full":20,"shortage":100,"size":40,"tos":60,"turn":80}`,
+		`"train_ends":{"burst":80,"full":20,"shortage":120,"size":40,"tos":60,"turn":100}`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)

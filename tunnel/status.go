@@ -71,7 +71,7 @@ type LaneStatus struct {
 
 	Naps      uint64            `json:"naps"`       // sleeps so short that the Go scheduler has not heard of them
 	Wakes     map[string]uint64 `json:"wakes"`      // sleeps by what ended them: socket, writable, tun, timer, command
-	TrainEnds map[string]uint64 `json:"train_ends"` // trains of datagrams by why they left: full, size, tos, turn, shortage
+	TrainEnds map[string]uint64 `json:"train_ends"` // trains of datagrams by why they left: full, size, tos, burst, turn, shortage
 }
 
 // TunnelStatus is one tunnel.

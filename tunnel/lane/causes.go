@@ -52,6 +52,7 @@ const (
 	TrainFull  TrainEnd = iota // no further datagram fits
 	TrainSize                  // the next datagram is longer, or the last one was shorter: only that of a superpacket's end may be
 	TrainTOS                   // the next datagram has another TOS
+	TrainBurst                 // the superpacket ended with which a burst was full
 	TrainTurn                  // the turn ended: nothing waits for more
 	TrainShort                 // there was no other train for another tunnel
 	TrainEndCount
@@ -59,7 +60,7 @@ const (
 
 // String is the reason's name in status.
 func (e TrainEnd) String() string {
-	return [TrainEndCount]string{"full", "size", "tos", "turn", "shortage"}[e]
+	return [TrainEndCount]string{"full", "size", "tos", "burst", "turn", "shortage"}[e]
 }
 
 // endedBy is why a datagram of that size and TOS, which reserve has refused, ends the train.

@@ -49,6 +49,12 @@ func TestTrainEnds(t *testing.T) {
 	g.settle()
 	g.wantEnds("more than a send takes", map[TrainEnd]uint64{TrainFull: 1, TrainTurn: 1})
 
+	for range 10 {
+		g.tun.push(f.super(bytesOf(42*1400, 1), 1400))
+	}
+	g.settle() // one of the two leaves as the in-flight limit has it, which begins low
+	g.wantEnds("two bursts", map[TrainEnd]uint64{TrainFull: 8, TrainBurst: 1, TrainTurn: 1})
+
 	g.tun.push(f.super(bytesOf(60000, 1), 1400), f.super(bytesOf(60000, 2), 1400))
 	s.opened(t)
 	s.socket.trains = nil

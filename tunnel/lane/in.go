@@ -73,13 +73,20 @@ func (l *Lane) receiveFrom(e *endpoint, q quota) (more bool) {
 	more = true
 	l.receiving = l.towardsPeer(e.tunnel)
 	at := 0
+	full, ended := 0, false
 	// A receive that brings nothing counts as one datagram.
-	for n := 0; n < q.datagrams && at < q.bytes && at+recvLen <= len(l.buffer) && more && !e.closed; n++ {
+	for n := 0; n < q.datagrams && at < q.bytes && at+recvLen <= len(l.buffer) && more && !ended && !e.closed; n++ {
 		d := &l.datagrams
 		switch err := e.socket.Recv(l.buffer[at:at+recvLen], d); {
 		case err == nil:
 			n += l.batch(e, d) - 1
 			at += (len(d.Bytes) + 63) &^ 63
+			// Full trains and one that is not are a peer's burst, which ends with a superpacket.
+			if len(d.Bytes) >= batchBytes {
+				full++
+			} else {
+				ended = full >= burst
+			}
 		case err == udp.ErrWouldBlock:
 			l.counters.UDPReceive.WouldBlock.Add(1)
 			more = false

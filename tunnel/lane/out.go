@@ -198,9 +198,11 @@ func (l *Lane) shrink(s *slot, n int) *slot {
 	return to
 }
 
-// seal cuts and seals up to segments of s into its tunnel's trains, sending them when
-// burst are full, until they are done or the tunnel is blocked. used is their bytes. A
-// verdict other than forward says why the rest of s cannot be sent.
+// seal cuts and seals up to segments of s into its tunnel's trains, until they are done or
+// the tunnel is blocked. When burst are full then, it sends them with the one that has the
+// last segments, so that no superpacket is torn where a burst ends; longer ones than a train
+// do not wait for that. used is their bytes. A verdict other than forward says why the rest
+// of s cannot be sent.
 func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason) {
 	t := s.tunnel
 	for done < segments {
@@ -222,7 +224,7 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 			l.counters.TrainEnds[t.train.endedBy(size, tos)].Add(1)
 			t.full = append(t.full, t.train)
 			t.train, t.kept = nil, false
-			if len(t.full) == burst && !l.flush(t) {
+			if len(t.full) > burst && !l.flush(t) {
 				return done, used, forward
 			}
 			continue
@@ -248,6 +250,9 @@ func (l *Lane) seal(s *slot, segments int) (done, used int, verdict drop.Reason)
 			t.open = true
 			l.open = append(l.open, t)
 		}
+	}
+	if len(t.full) >= burst && s.seg.Remaining() == 0 {
+		l.endTrain(t, TrainBurst)
 	}
 	return done, used, forward
 }

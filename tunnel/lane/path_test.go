@@ -108,8 +108,9 @@ func TestTwoLanesGiveBackWhatTheyTook(t *testing.T) {
 	}
 }
 
-// TestSuperpacketsCrossWhole counts system calls: one superpacket costs one read, two
-// sends since it does not fit a train when sealed, and one write.
+// TestSuperpacketsCrossWhole counts system calls: one superpacket costs one read and one
+// write. It does not fit a train when sealed: the trains of a burst are filled across
+// superpackets, and end with one, so that it costs a send and a quarter.
 func TestSuperpacketsCrossWhole(t *testing.T) {
 	a, b := newGate(t), newGate(t)
 	near, far := a.site(1, false), b.site(1, true)
@@ -125,10 +126,10 @@ func TestSuperpacketsCrossWhole(t *testing.T) {
 	if got := c.TUNRead.Packets.Load(); got != 45*supers {
 		t.Errorf("%d packets were read, want %d", got, 45*supers)
 	}
-	if sends := c.UDPSend.Calls.Load(); sends > supers+1 {
+	if sends := c.UDPSend.Calls.Load(); sends > supers+supers/4+1 {
 		t.Errorf("%d sends for %d superpackets: trains are not filled across them", sends, supers)
 	}
-	if writes := d.TUNWrite.Calls.Load(); writes > 2*supers+2 {
+	if writes := d.TUNWrite.Calls.Load(); writes > supers+supers/4 {
 		t.Errorf("%d writes for %d superpackets", writes, supers)
 	}
 	if got := near.Counters.PacketsOut.Load(); got != 45*supers {

@@ -14,7 +14,7 @@ const (
 
 	// burst is how many full trains of a tunnel are sent in a row. The peer wakes up for
 	// the first and finds the others: fewer wake-ups, and superpackets that reach over
-	// the border of two trains are glued whole.
+	// the border of two trains are glued whole. One that reaches over the last goes with it.
 	burst = 4
 )
 

@@ -75,7 +75,7 @@ type TunnelQueue struct {
 // NewTunnel returns a tunnel without uplink, socket and SAs.
 func NewTunnel(id uint32, name string, q TunnelQueue) *Tunnel {
 	q.Limit = max(q.Limit, bigSlot)
-	return &Tunnel{ID: id, Name: name, share: q, full: make([]*train, 0, burst+1)}
+	return &Tunnel{ID: id, Name: name, share: q, full: make([]*train, 0, burst+2)}
 }
 
 // Queue returns the counters of what waits for the tunnel, nil while it has no uplink.
