@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"bytes"
 	"testing"
 
 	"vpngw/tunnel/drop"
@@ -46,18 +45,7 @@ func TestLikePackets(t *testing.T) {
 			}
 			g.settle()
 
-			var got [][]byte
-			for _, w := range g.tun.written() {
-				got = append(got, cut(t, w)...)
-			}
-			if len(got) != len(want) {
-				t.Fatalf("%d packets written, want %d", len(got), len(want))
-			}
-			for i := range want {
-				if !bytes.Equal(got[i], want[i]) {
-					t.Errorf("packet %d:\ngot  % x\nwant % x", i, got[i][:60], want[i][:60])
-				}
-			}
+			wantPackets(t, g.tun.written(), want)
 			c := &s.Counters
 			for what, n := range map[string][2]uint64{
 				"packets":   {c.PacketsIn.Load(), uint64(len(want))},

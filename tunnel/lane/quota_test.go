@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"bytes"
 	"testing"
 
 	"vpngw/crypto/esp"
@@ -90,16 +89,5 @@ func TestReceiveQuotaHoldsNothingBack(t *testing.T) {
 		s.socket.arrive(esp.SealedLen(1430), train)
 	}
 	g.settle()
-	var got [][]byte
-	for _, w := range g.tun.written() {
-		got = append(got, cut(t, w)...)
-	}
-	if len(got) != len(want) {
-		t.Fatalf("%d packets written, want %d", len(got), len(want))
-	}
-	for i := range want {
-		if !bytes.Equal(got[i], want[i]) {
-			t.Fatalf("packet %d is %x, want %x", i, got[i][:40], want[i][:40])
-		}
-	}
+	wantPackets(t, g.tun.written(), want)
 }
