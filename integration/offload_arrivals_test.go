@@ -40,7 +40,7 @@ func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 			}
 		}
 	}
-	names := map[uint16]string{} // of flows, by the receiver's port
+	names := map[netip.AddrPort]string{} // of flows, by the receiver: IPv4 and IPv6 may have the same port
 	for _, way := range []struct{ from, to *lab.Site }{{&p.A, &p.B}, {&p.B, &p.A}} {
 		for _, line := range udpFlows(inner) {
 			var flows []*udpRun
@@ -49,7 +49,7 @@ func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 				defer r.close()
 				flows = append(flows, r)
 				if way.to == &p.B {
-					names[uint16(r.receiver.LocalAddr().(*net.UDPAddr).Port)] = f.name
+					names[r.receiver.LocalAddr().(*net.UDPAddr).AddrPort()] = f.name
 				}
 			}
 			udpTraffic(t, flows...)
@@ -67,7 +67,7 @@ func trafficOf(t *testing.T, p *pair, inner int) arrivals {
 }
 
 // add notes a frame, if it came to host B, and says what is wrong with it.
-func (a arrivals) add(frame []byte, p *pair, inner int, names map[uint16]string, first map[string]uint16) error {
+func (a arrivals) add(frame []byte, p *pair, inner int, names map[netip.AddrPort]string, first map[string]uint16) error {
 	if len(frame) < 14+20 {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (a arrivals) add(frame []byte, p *pair, inner int, names map[uint16]string,
 	return nil
 }
 
-func (a arrivals) add4(h []byte, p *pair, inner int, names map[uint16]string, first map[string]uint16) error {
+func (a arrivals) add4(h []byte, p *pair, inner int, names map[netip.AddrPort]string, first map[string]uint16) error {
 	header := int(h[0]&0xf) * 4
 	if [4]byte(h[16:20]) != p.B.Host4.As4() || len(h) < header+8 {
 		return nil
@@ -100,7 +100,7 @@ func (a arrivals) add4(h []byte, p *pair, inner int, names map[uint16]string, fi
 		if err := summed(h[9], h[12:20], payload); err != nil || h[9] != unix.IPPROTO_UDP {
 			return err
 		}
-		name = names[binary.BigEndian.Uint16(payload[2:])]
+		name = names[netip.AddrPortFrom(p.B.Host4, binary.BigEndian.Uint16(payload[2:]))]
 		payload = payload[8:]
 	} else if fragment&0x1fff == 0 {
 		payload = payload[8:] // without the ports and the sum of them
@@ -113,7 +113,7 @@ func (a arrivals) add4(h []byte, p *pair, inner int, names map[uint16]string, fi
 	return nil
 }
 
-func (a arrivals) add6(h []byte, p *pair, inner int, names map[uint16]string) error {
+func (a arrivals) add6(h []byte, p *pair, inner int, names map[netip.AddrPort]string) error {
 	if [16]byte(h[24:40]) != p.B.Host6.As16() || len(h) < 48 {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (a arrivals) add6(h []byte, p *pair, inner int, names map[uint16]string) er
 		return err
 	}
 	class := binary.BigEndian.Uint16(h) >> 4 & 0xff
-	a.note(names[binary.BigEndian.Uint16(h[42:])], fmt.Sprintf("class %#x, hop limit %d", class, h[7]), h[48:])
+	a.note(names[netip.AddrPortFrom(p.B.Host6, binary.BigEndian.Uint16(h[42:]))], fmt.Sprintf("class %#x, hop limit %d", class, h[7]), h[48:])
 	return nil
 }
 
