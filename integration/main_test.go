@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 	"vpngw/integration/lab/daemon"
 )
 
@@ -41,9 +40,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer l.Close()
-	program = filepath.Join(l.Dir(), "vpngw")
-	if out, err := exec.Command("go", "build", "-o", program, "vpngw/cmd/vpngw").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building vpngw: %v\n%s", err, out)
+	if program, _, err = command.Program(context.Background(), "", l.Dir()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

@@ -34,11 +34,11 @@ func (b builder) peersFolder() string {
 	return filepath.Join(b.root, "integration", "bench", "peers")
 }
 
-// build compiles the package pkg of the module in dir into a binary called name.
-func (b builder) build(ctx context.Context, dir, pkg, name string) (path string, err error) {
+// peer compiles the package pkg of the peers' module into a binary called name.
+func (b builder) peer(ctx context.Context, pkg, name string) (path string, err error) {
 	path = filepath.Join(b.bin, name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg)
-	cmd.Dir = dir
+	cmd.Dir = b.peersFolder()
 	if _, err := command.Output(cmd); err != nil {
 		return "", err
 	}
@@ -58,15 +58,4 @@ func (b builder) moduleVersion(ctx context.Context, module string) (string, erro
 		return "", err
 	}
 	return m.Path + " " + m.Version, nil
-}
-
-// sourceVersion names the state of the project's own sources.
-func (b builder) sourceVersion(ctx context.Context) string {
-	cmd := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12")
-	cmd.Dir = b.root
-	out, err := command.Output(cmd)
-	if err != nil {
-		return "working tree without a commit"
-	}
-	return out
 }

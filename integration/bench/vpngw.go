@@ -11,6 +11,7 @@ import (
 
 	"vpngw/crypto/keys"
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 // vpngw is the project's own gateway, with its own defaults and public keys.
@@ -23,10 +24,8 @@ type vpngw struct {
 func (v *vpngw) Name() string { return v.name }
 
 func (v *vpngw) Build(ctx context.Context, b builder) (version string, err error) {
-	if v.binary, err = b.build(ctx, b.root, "./cmd/vpngw", "vpngw"); err != nil {
-		return "", err
-	}
-	return b.sourceVersion(ctx), nil
+	v.binary, version, err = command.Program(ctx, "", b.bin)
+	return version, err
 }
 
 func (v *vpngw) Start(_ context.Context, s *lab.Sites, w wireKind) (*join, error) {

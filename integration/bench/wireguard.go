@@ -24,7 +24,7 @@ type wireguard struct {
 func (w *wireguard) Name() string { return w.name }
 
 func (w *wireguard) Build(ctx context.Context, b builder) (version string, err error) {
-	if w.binary, err = b.build(ctx, b.peersFolder(), w.module, w.name); err != nil {
+	if w.binary, err = b.peer(ctx, w.module, w.name); err != nil {
 		return "", err
 	}
 	return b.moduleVersion(ctx, w.module)

@@ -6,12 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 // common is what every measurement has: its flags, the program under test, and
@@ -50,19 +48,15 @@ func (c *common) begin(ctx context.Context, f *flag.FlagSet, args []string) (err
 		return errors.New("-pin needs two cores")
 	}
 	if c.program != "" {
-		c.program, err = filepath.Abs(c.program)
+		c.program, _, err = command.Program(ctx, c.program, "")
 		return err
 	}
 	if c.workshop, err = lab.New(); err != nil {
 		return err
 	}
 	c.say("building vpngw")
-	c.program = filepath.Join(c.workshop.Dir(), "vpngw")
-	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", c.program, "vpngw/cmd/vpngw").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go build vpngw/cmd/vpngw: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
+	c.program, _, err = command.Program(ctx, "", c.workshop.Dir())
+	return err
 }
 
 func (c *common) close() error {

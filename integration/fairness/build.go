@@ -16,19 +16,7 @@ type builder struct {
 
 // vpngw returns the program under test and its version.
 func (b *builder) vpngw(ctx context.Context) (path, version string, err error) {
-	if b.program == "" {
-		b.program = filepath.Join(b.bin, "vpngw")
-		describe, err := command.Output(exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty"))
-		if err != nil {
-			describe = "unknown"
-		}
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", b.program, "vpngw/cmd/vpngw")
-		if _, err := command.Output(build); err != nil {
-			return "", "", err
-		}
-	}
-	version, err = command.Output(exec.CommandContext(ctx, b.program, "version"))
-	return b.program, version, err
+	return command.Program(ctx, b.program, b.bin)
 }
 
 // peer compiles a program of the module that pins what vpngw is compared with, and returns its version.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,11 +171,6 @@ func measure(ctx context.Context, o options, r *report, progress io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, workshop.Close()) }()
-	if o.program != "" {
-		if o.program, err = filepath.Abs(o.program); err != nil {
-			return err
-		}
-	}
 	b := &bench{contestants: o.contestants, scenarios: o.only, rates: o.rates, congestion: o.congestion, seconds: o.seconds, progress: progress, report: r}
 	return b.run(ctx, &builder{bin: workshop.Dir(), program: o.program})
 }

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -85,7 +83,7 @@ func start(ctx context.Context, args []string, out, progress io.Writer) (err err
 	}
 	defer func() { err = errors.Join(err, workshop.Close()) }()
 	r := &result{Started: time.Now().UTC(), Machine: lab.Machine(), Pin: o.pin, Source: meter.Source(), Runs: []run{}}
-	if o.program, r.Version, err = build(ctx, o.program, workshop.Dir()); err != nil {
+	if o.program, r.Version, err = command.Program(ctx, o.program, workshop.Dir()); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "vpngw %s on %s\n\n", r.Version, r.Machine)
@@ -125,26 +123,4 @@ func (r *result) measure(ctx context.Context, w wire, o options, meter *lab.CPUM
 		writeFunctions(out, &one, o.functions)
 	}
 	return nil
-}
-
-// build returns the program to watch, and its version; one of these sources if no path is given.
-func build(ctx context.Context, program, folder string) (path, version string, err error) {
-	if program == "" {
-		program = filepath.Join(folder, "vpngw")
-		describe, err := command.Output(exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty"))
-		if err != nil {
-			describe = "unknown"
-		}
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-X main.version="+describe, "-o", program, "vpngw/cmd/vpngw")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
-		_, err = command.Output(build)
-		if err != nil {
-			return "", "", err
-		}
-	} else if program, err = filepath.Abs(program); err != nil {
-		return "", "", err
-	}
-	version, err = command.Output(exec.CommandContext(ctx, program, "version"))
-	version, _, _ = strings.Cut(strings.TrimPrefix(version, "vpngw "), "\n")
-	return program, version, err
 }

@@ -4,23 +4,19 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"vpngw/integration/lab"
+	"vpngw/integration/lab/command"
 )
 
 // program builds what is watched.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "vpngw")
-	build := exec.Command("go", "build", "-o", path, "vpngw/cmd/vpngw")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	path, _, err := command.Program(t.Context(), "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

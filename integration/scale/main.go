@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"vpngw/integration/lab"
@@ -68,7 +65,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, workshop.Close()) }()
-	if s.program, err = program(ctx, s.program, workshop.Dir()); err != nil {
+	if s.program, _, err = command.Program(ctx, s.program, workshop.Dir()); err != nil {
 		return err
 	}
 	if m.hub, err = newHub(ctx, s); err != nil {
@@ -112,19 +109,6 @@ type measurement struct {
 
 func (m *measurement) say(format string, args ...any) {
 	fmt.Fprintf(m.progress, "scale: "+format+"\n", args...)
-}
-
-// program is the path of the vpngw to measure, which is built into dir unless one is given.
-func program(ctx context.Context, given, dir string) (string, error) {
-	if given != "" {
-		return filepath.Abs(given)
-	}
-	built := filepath.Join(dir, "vpngw")
-	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", built, "vpngw/cmd/vpngw").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build vpngw/cmd/vpngw: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return built, nil
 }
 
 // pause waits, unless the context ends.

@@ -2,8 +2,6 @@ package demo
 
 import (
 	"math"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,15 +9,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vpngw/integration/lab/command"
 	"vpngw/integration/lab/load"
 )
 
 // TestSecondAct plays the act with real gateways: the FIFO gives most to the tunnel with most flows, the fair queue does not.
 func TestSecondAct(t *testing.T) {
 	needLab(t)
-	binary := filepath.Join(t.TempDir(), "vpngw")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "vpngw/cmd/vpngw").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, _, err := command.Program(t.Context(), "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	out := newWatched("")
 	if err := Run(t.Context(), Options{Binary: binary, Out: out, Act: 2, QueueSeconds: 3}); err != nil {
