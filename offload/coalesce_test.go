@@ -279,16 +279,23 @@ func benchmarkBatch() [][]byte {
 }
 
 func BenchmarkCoalesce45(b *testing.B) {
-	batch := benchmarkBatch()
-	c := NewCoalescer(allKinds)
-	b.SetBytes(45 * 1450)
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, pkt := range batch {
-			c.Add(pkt)
-		}
-		if len(c.Flush()) != 1 {
-			b.Fatal("not one superpacket")
-		}
+	for _, by := range []struct {
+		name            string
+		quick, unsummed bool
+	}{{"Add", false, false}, {"Follow", true, false}, {"Follow unsummed", true, true}} {
+		b.Run(by.name, func(b *testing.B) {
+			batch := benchmarkBatch()
+			c := NewCoalescer(allKinds)
+			b.SetBytes(45 * 1450)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, pkt := range batch {
+					addition{pkt, by.unsummed}.put(c, by.quick)
+				}
+				if len(c.Flush()) != 1 {
+					b.Fatal("not one superpacket")
+				}
+			}
+		})
 	}
 }

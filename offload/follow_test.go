@@ -165,19 +165,3 @@ func TestFollows(t *testing.T) {
 		t.Error("a packet follows what was flushed")
 	}
 }
-
-// BenchmarkFollow45 is BenchmarkCoalesce45 by Follow.
-func BenchmarkFollow45(b *testing.B) {
-	batch := benchmarkBatch()
-	c := NewCoalescer(allKinds)
-	b.SetBytes(45 * 1450)
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, pkt := range batch {
-			addition{pkt, true}.put(c, true)
-		}
-		if len(c.Flush()) != 1 {
-			b.Fatal("not one superpacket")
-		}
-	}
-}
