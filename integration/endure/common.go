@@ -47,15 +47,15 @@ func (c *common) begin(ctx context.Context, f *flag.FlagSet, args []string) (err
 	if c.pin && runtime.NumCPU() < 2 {
 		return errors.New("-pin needs two cores")
 	}
-	if c.program != "" {
-		c.program, _, err = command.Program(ctx, c.program, "")
-		return err
+	folder := ""
+	if c.program == "" {
+		if c.workshop, err = lab.New(); err != nil {
+			return err
+		}
+		c.say("building vpngw")
+		folder = c.workshop.Dir()
 	}
-	if c.workshop, err = lab.New(); err != nil {
-		return err
-	}
-	c.say("building vpngw")
-	c.program, _, err = command.Program(ctx, "", c.workshop.Dir())
+	c.program, _, err = command.Program(ctx, c.program, folder)
 	return err
 }
 

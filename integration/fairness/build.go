@@ -16,7 +16,8 @@ type builder struct {
 
 // vpngw returns the program under test and its version.
 func (b *builder) vpngw(ctx context.Context) (path, version string, err error) {
-	return command.Program(ctx, b.program, b.bin)
+	b.program, version, err = command.Program(ctx, b.program, b.bin) // built once
+	return b.program, version, err
 }
 
 // peer compiles a program of the module that pins what vpngw is compared with, and returns its version.

@@ -45,7 +45,7 @@ func TestLikePackets(t *testing.T) {
 			}
 			g.settle()
 
-			wantPackets(t, g.tun.written(), want)
+			wantWritten(t, g.tun, want)
 			c := &s.Counters
 			for what, n := range map[string][2]uint64{
 				"packets":   {c.PacketsIn.Load(), uint64(len(want))},

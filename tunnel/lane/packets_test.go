@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"testing"
@@ -119,21 +118,4 @@ func tcp4(n int, port uint16) *flow {
 // back is the flow in the other direction.
 func (f *flow) back() *flow {
 	return &flow{src: f.dst, dst: f.src, udp: f.udp, srcPort: f.dstPort, dstPort: f.srcPort, id: 5, seq: 9}
-}
-
-// wantPackets compares the packets of all writes with those that should be in them.
-func wantPackets(t testing.TB, writes, want [][]byte) {
-	t.Helper()
-	var got [][]byte
-	for _, w := range writes {
-		got = append(got, cut(t, w)...)
-	}
-	if len(got) != len(want) {
-		t.Fatalf("%d packets written, want %d", len(got), len(want))
-	}
-	for i := range want {
-		if !bytes.Equal(got[i], want[i]) {
-			t.Fatalf("packet %d:\ngot  % x\nwant % x", i, got[i], want[i])
-		}
-	}
 }

@@ -89,5 +89,5 @@ func TestReceiveQuotaHoldsNothingBack(t *testing.T) {
 		s.socket.arrive(esp.SealedLen(1430), train)
 	}
 	g.settle()
-	wantPackets(t, g.tun.written(), want)
+	wantWritten(t, g.tun, want)
 }
